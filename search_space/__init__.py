@@ -1,0 +1,59 @@
+"""What may be built: architectures as plain values, and search spaces as named decisions.
+
+Needs numpy, and networkx for graphs; never torch.
+"""
+
+from search_space.errors import InputError
+from search_space.graph import structural_hash, to_graph
+from search_space.registry import lookup, names
+from search_space.space import Candidate, Decision, SearchSpace
+from search_space.values import SE, Architecture, Block, Head, Stage
+
+__all__ = [
+    "SE",
+    "Architecture",
+    "Block",
+    "Candidate",
+    "Decision",
+    "Head",
+    "InputError",
+    "SearchSpace",
+    "Stage",
+    "load",
+    "published",
+    "published_names",
+    "space_names",
+    "structural_hash",
+    "to_graph",
+]
+
+
+def load(name: str) -> SearchSpace:
+    """The search space of this name: `load("cifar_mobile")`.
+
+    Raises `InputError` with the allowed names where there is none.
+    """
+    space: SearchSpace = lookup("search_space.spaces", name, "space").space()
+    return space
+
+
+def space_names() -> list[str]:
+    """The names that `load` takes."""
+    return names("search_space.spaces")
+
+
+def published(name: str) -> Architecture:
+    """A published network by name: `published("se_resnet50")`.
+
+    Raises `InputError` with the allowed names where there is none.
+    """
+    from search_space.published import architectures
+
+    return architectures(name)
+
+
+def published_names() -> list[str]:
+    """The names that `published` takes."""
+    from search_space.published import all_names
+
+    return all_names()

@@ -1,0 +1,63 @@
+"""An architecture as a networkx graph, and a hash of its structure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from search_space.values import Architecture
+
+if TYPE_CHECKING:
+    import networkx
+
+
+def to_graph(architecture: Architecture) -> networkx.DiGraph:
+    """A directed acyclic graph with a node for each block, each SE block and the head.
+
+    Every node has `label` (what it computes) and `block` (its path in the architecture). An SE
+    stands beside its block as its placement says: before it, after it, or on the shortcut.
+    """
+    import networkx
+
+    graph = networkx.DiGraph()
+    graph.add_node("input", label="input", block="")
+    ends = ["input"]
+    for path, block in architecture.blocks():
+        graph.add_node(path, label=repr(replace(block, se=None)), block=path)
+        graph.add_edges_from((end, path) for end in ends)
+        if block.se is None:
+            ends = [path]
+            continue
+        gate = f"{path}.se"
+        graph.add_node(gate, label=repr(block.se), block=path)
+        if block.se.placement in ("pre", "identity"):
+            graph.add_edges_from((end, gate) for end in ends)
+        else:
+            graph.add_edge(path, gate)
+        if block.se.placement == "pre":
+            graph.add_edge(gate, path)
+            ends = [path]
+        else:
+            ends = [path, gate] if block.se.placement == "identity" else [gate]
+    head = replace(architecture.head, blocks=())
+    graph.add_node("head", label=repr(head), block="head")
+    graph.add_edges_from((end, "head") for end in ends)
+    return graph
+
+
+def structural_hash(architecture: Architecture) -> str:
+    """Sixteen hex digits, equal for architectures whose graphs are isomorphic.
+
+    Each node's hash is that of its label and of its predecessors' hashes (a Merkle tree over the
+    directed acyclic graph), so names of nodes and division into stages don't count.
+    """
+    import networkx
+
+    graph = to_graph(architecture)
+    hashes: dict[str, str] = {}
+    for node in networkx.topological_sort(graph):
+        before = sorted(hashes[previous] for previous in graph.predecessors(node))
+        text = repr((graph.nodes[node]["label"], before))
+        hashes[node] = hashlib.sha256(text.encode()).hexdigest()
+    return hashes["head"][:16]

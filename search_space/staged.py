@@ -1,0 +1,117 @@
+"""Spaces of networks in stages: the decisions of each stage and block, written as data.
+
+A stage has a depth, decisions of its own (shared by its blocks) and decisions for each block;
+those of blocks beyond the depth don't count.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from search_space.space import Choices, Decision, SearchSpace
+from search_space.values import SE, Architecture, Block, Stage
+
+StageChoices = Mapping[str, Any]
+BlockMaker = Callable[[int, int, StageChoices, Mapping[str, Any]], Block]
+
+
+@dataclass(frozen=True)
+class StageDecisions:
+    """The decisions of one stage, with names that the stage's own name is put before.
+
+    depth: allowed numbers of blocks, ascending. shared: decisions that all its blocks follow.
+    block: decisions that each block has. first: replaces those of `block` in the first block,
+    where there is no plain shortcut.
+    """
+
+    depth: tuple[int, ...]
+    shared: tuple[Decision, ...] = ()
+    block: tuple[Decision, ...] = ()
+    first: tuple[Decision, ...] | None = None
+
+    def at(self, index: int) -> tuple[Decision, ...]:
+        """The decisions of the block with this index in the stage."""
+        return self.first if index == 0 and self.first is not None else self.block
+
+
+def staged_space(
+    name: str,
+    stages: Sequence[StageDecisions],
+    make_block: BlockMaker,
+    assemble: Callable[[tuple[Stage, ...], Choices], Architecture],
+    general: Sequence[Decision] = (),
+) -> SearchSpace:
+    """A space whose decisions are called `stage1_depth`, `stage1_kernel`, `stage1_block2_se`.
+
+    make_block(stage, index, shared choices, block choices) gives each block;
+    assemble(stages, all choices) puts stem and head around them; general: decisions outside of
+    stages.
+    """
+    decisions = list(general)
+    for number, stage in enumerate(stages, start=1):
+        prefix = f"stage{number}_"
+        decisions.append(Decision(f"{prefix}depth", stage.depth))
+        decisions += [_prefixed(decision, prefix) for decision in stage.shared]
+        for index in range(max(stage.depth)):
+            deep_enough = [depth for depth in stage.depth if depth > index]
+            for decision in stage.at(index):
+                named = _prefixed(decision, f"{prefix}block{index + 1}_", parents=prefix)
+                if len(deep_enough) < len(stage.depth):
+                    when = {**named.when, f"{prefix}depth": deep_enough}
+                    named = replace(named, when=when)
+                decisions.append(named)
+
+    def build(choices: Choices) -> Architecture:
+        built = tuple(
+            _build_stage(number, stage, choices, make_block) for number, stage in enumerate(stages)
+        )
+        return assemble(built, choices)
+
+    return SearchSpace(name, tuple(decisions), build)
+
+
+def _prefixed(decision: Decision, prefix: str, parents: str | None = None) -> Decision:
+    when = {f"{parents or prefix}{name}": options for name, options in decision.when.items()}
+    return replace(decision, name=prefix + decision.name, when=when)
+
+
+def _build_stage(
+    number: int, stage: StageDecisions, choices: Choices, make_block: BlockMaker
+) -> Stage:
+    prefix = f"stage{number + 1}_"
+    shared = {d.name: choices.get(prefix + d.name) for d in stage.shared}
+    return Stage(
+        tuple(
+            make_block(
+                number,
+                index,
+                shared,
+                {d.name: choices.get(f"{prefix}block{index + 1}_{d.name}") for d in stage.at(index)},
+            )
+            for index in range(choices[f"{prefix}depth"])
+        )
+    )
+
+
+def se_decision(
+    r: Sequence[float] = (16,),
+    placement: Sequence[str] = ("standard",),
+    squeeze: Sequence[str] = ("avg",),
+    excitation: Sequence[str] = ("sigmoid",),
+    name: str = "se",
+    **fixed: Any,
+) -> Decision:
+    """One decision for an SE block: absent, or any combination of the options given.
+
+    Drawn absent half of the time, however many the options are, so that a random network is as
+    likely to have SE at a place as not. fixed: further fields of `SE`, the same in all options.
+    """
+    present = [
+        SE(r=ratio, placement=place, squeeze=pool, excitation=gate, **fixed)
+        for ratio, place, pool, gate in itertools.product(r, placement, squeeze, excitation)
+    ]
+    weights = (float(len(present)), *(1.0 for _ in present))
+    return Decision(name, (None, *present), weights=weights)

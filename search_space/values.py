@@ -1,0 +1,279 @@
+"""Architectures as values: frozen, hashable, equal by content, JSON out and in without loss."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from search_space.errors import InputError, one_of
+
+PLACEMENTS = ("standard", "pre", "post", "identity", "conv3x3")
+SQUEEZES = ("avg", "max", "none")
+EXCITATIONS = ("sigmoid", "hard_sigmoid", "tanh", "relu")
+BASES = ("own", "input")
+ACTIVATIONS = ("relu", "relu6", "silu", "hard_swish", "identity")
+
+Scalar = str | int | float | bool
+
+
+def round_channels(channels: float, divisor: int = 1, least: int | None = None) -> int:
+    """Channels rounded to a multiple of `divisor`, never losing more than 10% (as in timm)."""
+    rounded = max(least or divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+@dataclass(frozen=True, slots=True)
+class SE:
+    """One Squeeze-and-Excitation block (arXiv 1709.01507, equations 2 to 4).
+
+    r: reduction ratio, at least 1. placement: where it stands (section 6.5). squeeze: `none` is
+    the paper's NoSqueeze (7.1). base: whether r divides the channels that SE acts on (`own`) or
+    the block's input channels (`input`, as in MnasNet and EfficientNet). divisor: the hidden
+    width is rounded to its multiples. activation: between the two layers.
+    """
+
+    r: float = 16
+    placement: str = "standard"
+    squeeze: str = "avg"
+    excitation: str = "sigmoid"
+    base: str = "own"
+    divisor: int = 1
+    bias: bool = True
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        _number("se.r", self.r, least=1)
+        _choice("se.placement", self.placement, PLACEMENTS)
+        _choice("se.squeeze", self.squeeze, SQUEEZES)
+        _choice("se.excitation", self.excitation, EXCITATIONS)
+        _choice("se.base", self.base, BASES)
+        _integer("se.divisor", self.divisor, least=1)
+        _boolean("se.bias", self.bias)
+        _choice("se.activation", self.activation, ACTIVATIONS)
+
+    def hidden_channels(self, channels: int, input_channels: int) -> int:
+        """Width between the two layers: the base's channels divided by r, rounded."""
+        base = channels if self.base == "own" else input_channels
+        return round_channels(base / self.r, self.divisor)
+
+    def label(self) -> str:
+        """What differs from the paper's block, in short: `r16`, `r8/pre/max`."""
+        parts = [f"r{self.r:g}"]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "r" and value != field.default:
+                named = field.name in ("base", "divisor", "bias", "activation")
+                parts.append(f"{field.name}={value}" if named else str(value))
+        return "/".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a network: a cell and what it is built with.
+
+    channels: output channels. expansion: inner width over output width in a bottleneck, over
+    input width in an inverted residual. extra: settings that only this cell knows, as sorted
+    (name, value) pairs; in JSON they stand beside the others.
+    """
+
+    cell: str
+    channels: int
+    stride: int = 1
+    kernel: int = 3
+    expansion: float = 1.0
+    groups: int = 1
+    activation: str = "relu"
+    se: SE | None = None
+    extra: tuple[tuple[str, Scalar], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cell, str):
+            raise InputError(f"block.cell must be a name, not {self.cell!r}")
+        _integer("block.channels", self.channels, least=1)
+        _integer("block.stride", self.stride, least=1)
+        _integer("block.kernel", self.kernel, least=1)
+        _number("block.expansion", self.expansion, least=0.01)
+        _integer("block.groups", self.groups, least=1)
+        _choice("block.activation", self.activation, ACTIVATIONS)
+        if self.kernel % 2 == 0:
+            raise InputError(f"block.kernel must be odd, not {self.kernel}")
+        if self.se is not None and not isinstance(self.se, SE):
+            raise InputError(f"block.se must be an SE or None, not {self.se!r}")
+        object.__setattr__(self, "extra", tuple(sorted(self.extra)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Blocks in a row; by convention one resolution."""
+
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What follows the last stage: blocks, average pooling, an optional hidden layer, dropout,
+    and the classifier. hidden: its width, 0 for none."""
+
+    blocks: tuple[Block, ...] = ()
+    hidden: int = 0
+    activation: str = "relu"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _integer("head.hidden", self.hidden, least=0)
+        _choice("head.activation", self.activation, ACTIVATIONS)
+        _number("head.dropout", self.dropout, least=0.0)
+        if self.dropout >= 1:
+            raise InputError(f"head.dropout must be below 1, not {self.dropout}")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A whole network without its number of classes: stem, stages, head."""
+
+    stem: Stage
+    stages: tuple[Stage, ...]
+    head: Head = Head()
+
+    def blocks(self) -> Iterator[tuple[str, Block]]:
+        """Every block in the order in which it runs, with its path (`stages.0.blocks.1`)."""
+        for index, block in enumerate(self.stem.blocks):
+            yield f"stem.blocks.{index}", block
+        for number, stage in enumerate(self.stages):
+            for index, block in enumerate(stage.blocks):
+                yield f"stages.{number}.blocks.{index}", block
+        for index, block in enumerate(self.head.blocks):
+            yield f"head.blocks.{index}", block
+
+    def to_json(self, indent: int | None = None) -> str:
+        """JSON text from which `from_json` makes an equal value."""
+        data = {
+            "stem": [_block_to_data(block) for block in self.stem.blocks],
+            "stages": [[_block_to_data(b) for b in stage.blocks] for stage in self.stages],
+            "head": {
+                **_differing(self.head, skip=("blocks",)),
+                "blocks": [_block_to_data(block) for block in self.head.blocks],
+            },
+        }
+        return json.dumps(data, indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> Architecture:
+        """The value that `to_json` wrote. Raises `InputError` naming the key at fault."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"not JSON: {error}") from None
+        _keys("architecture", data, {"stem", "stages", "head"}, required=("stem", "stages"))
+        head = dict(_mapping("head", data.get("head", {})))
+        _keys("head", head, {field.name for field in fields(Head)})
+        head["blocks"] = _blocks_from_data("head.blocks", head.get("blocks", []))
+        stages = tuple(
+            Stage(_blocks_from_data(f"stages.{n}", stage))
+            for n, stage in enumerate(_list("stages", data["stages"]))
+        )
+        return cls(Stage(_blocks_from_data("stem", data["stem"])), stages, Head(**head))
+
+
+def se_from_data(where: str, data: object) -> SE | None:
+    """An SE value from parsed JSON or TOML: None, or a mapping of SE's fields."""
+    if data is None:
+        return None
+    mapping = _mapping(where, data)
+    _keys(where, mapping, {field.name for field in fields(SE)})
+    return SE(**mapping)
+
+
+def se_to_data(se: SE) -> dict[str, Any]:
+    """The plain mapping that `se_from_data` reads; fields at their default are left out."""
+    return {"r": se.r, **_differing(se)}
+
+
+def _block_to_data(block: Block) -> dict[str, Any]:
+    data = {"cell": block.cell, "channels": block.channels}
+    data |= _differing(block, skip=("cell", "channels", "se", "extra"))
+    data |= dict(block.extra)
+    if block.se is not None:
+        data["se"] = se_to_data(block.se)
+    return data
+
+
+def _blocks_from_data(where: str, data: object) -> tuple[Block, ...]:
+    return tuple(
+        _block_from_data(f"{where}.{index}", entry)
+        for index, entry in enumerate(_list(where, data))
+    )
+
+
+def _block_from_data(where: str, data: object) -> Block:
+    given = dict(_mapping(where, data))
+    for required in ("cell", "channels"):
+        if required not in given:
+            raise InputError(f"{where}: the key {required!r} is missing")
+    known = {field.name for field in fields(Block)} - {"extra"}
+    extra = tuple((key, given.pop(key)) for key in sorted(set(given) - known))
+    for key, value in extra:
+        if not isinstance(value, str | int | float | bool):
+            raise InputError(f"{where}.{key} must be a string, number or boolean, not {value!r}")
+    given["se"] = se_from_data(f"{where}.se", given.get("se"))
+    try:
+        return Block(**given, extra=extra)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _differing(value: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        field.name: getattr(value, field.name)
+        for field in fields(value)
+        if field.name not in skip and getattr(value, field.name) != field.default
+    }
+
+
+def _mapping(where: str, data: object) -> Mapping[str, Any]:
+    if not isinstance(data, dict):
+        raise InputError(f"{where} must be an object, not {data!r}")
+    return data
+
+
+def _list(where: str, data: object) -> list[Any]:
+    if not isinstance(data, list):
+        raise InputError(f"{where} must be a list, not {data!r}")
+    return data
+
+
+def _keys(
+    where: str, data: object, allowed: set[str], required: tuple[str, ...] = ()
+) -> None:
+    mapping = _mapping(where, data)
+    for key in mapping:
+        if key not in allowed:
+            raise one_of(f"{where}: key", key, sorted(allowed))
+    for key in required:
+        if key not in mapping:
+            raise InputError(f"{where}: the key {key!r} is missing")
+
+
+def _choice(where: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise one_of(where, value, allowed)
+
+
+def _number(where: str, value: object, least: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{where} must be a number of at least {least:g}, not {value!r}")
+    if not math.isfinite(value) or value < least:
+        raise InputError(f"{where} must be a number of at least {least:g}, not {value!r}")
+
+
+def _integer(where: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{where} must be a whole number of at least {least}, not {value!r}")
+
+
+def _boolean(where: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InputError(f"{where} must be true or false, not {value!r}")
