@@ -195,9 +195,7 @@ class SearchSpace:
             numbers[position] = self._draw(position, rng)
         return self._redraw_new(numbers, [candidate], rng)
 
-    def crossover(
-        self, first: Candidate, second: Candidate, rng: np.random.Generator
-    ) -> Candidate:
+    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
         """Uniform crossover: each decision from either parent. One that counts in only one of
         the parents comes from that one; in neither, it is drawn afresh."""
         from_second = rng.random(len(self)) < 0.5
@@ -225,9 +223,7 @@ class SearchSpace:
         Its length is the number of options in the space."""
         vector = np.zeros(sum(self._lengths), dtype=np.float32)
         start = 0
-        for position, (number, length) in enumerate(
-            zip(candidate, self._lengths, strict=True)
-        ):
+        for position, (number, length) in enumerate(zip(candidate, self._lengths, strict=True)):
             if self.is_active(candidate, position):
                 vector[start + number] = 1.0
             start += length

@@ -83,17 +83,11 @@ def _build_stage(
 ) -> Stage:
     prefix = f"stage{number + 1}_"
     shared = {d.name: choices.get(prefix + d.name) for d in stage.shared}
-    return Stage(
-        tuple(
-            make_block(
-                number,
-                index,
-                shared,
-                {d.name: choices.get(f"{prefix}block{index + 1}_{d.name}") for d in stage.at(index)},
-            )
-            for index in range(choices[f"{prefix}depth"])
-        )
-    )
+    blocks = []
+    for index in range(choices[f"{prefix}depth"]):
+        own = {d.name: choices.get(f"{prefix}block{index + 1}_{d.name}") for d in stage.at(index)}
+        blocks.append(make_block(number, index, shared, own))
+    return Stage(tuple(blocks))
 
 
 def se_decision(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from search_space.errors import InputError, one_of
+from search_space import checks
+from search_space.errors import InputError
 
 PLACEMENTS = ("standard", "pre", "post", "identity", "conv3x3")
 SQUEEZES = ("avg", "max", "none")
@@ -45,14 +45,14 @@ class SE:
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        _number("se.r", self.r, least=1)
-        _choice("se.placement", self.placement, PLACEMENTS)
-        _choice("se.squeeze", self.squeeze, SQUEEZES)
-        _choice("se.excitation", self.excitation, EXCITATIONS)
-        _choice("se.base", self.base, BASES)
-        _integer("se.divisor", self.divisor, least=1)
-        _boolean("se.bias", self.bias)
-        _choice("se.activation", self.activation, ACTIVATIONS)
+        checks.number("se.r", self.r, least=1)
+        checks.choice("se.placement", self.placement, PLACEMENTS)
+        checks.choice("se.squeeze", self.squeeze, SQUEEZES)
+        checks.choice("se.excitation", self.excitation, EXCITATIONS)
+        checks.choice("se.base", self.base, BASES)
+        checks.integer("se.divisor", self.divisor, least=1)
+        checks.boolean("se.bias", self.bias)
+        checks.choice("se.activation", self.activation, ACTIVATIONS)
 
     def hidden_channels(self, channels: int, input_channels: int) -> int:
         """Width between the two layers: the base's channels divided by r, rounded."""
@@ -92,12 +92,12 @@ class Block:
     def __post_init__(self) -> None:
         if not isinstance(self.cell, str):
             raise InputError(f"block.cell must be a name, not {self.cell!r}")
-        _integer("block.channels", self.channels, least=1)
-        _integer("block.stride", self.stride, least=1)
-        _integer("block.kernel", self.kernel, least=1)
-        _number("block.expansion", self.expansion, least=0.01)
-        _integer("block.groups", self.groups, least=1)
-        _choice("block.activation", self.activation, ACTIVATIONS)
+        checks.integer("block.channels", self.channels, least=1)
+        checks.integer("block.stride", self.stride, least=1)
+        checks.integer("block.kernel", self.kernel, least=1)
+        checks.number("block.expansion", self.expansion, least=0.01)
+        checks.integer("block.groups", self.groups, least=1)
+        checks.choice("block.activation", self.activation, ACTIVATIONS)
         if self.kernel % 2 == 0:
             raise InputError(f"block.kernel must be odd, not {self.kernel}")
         if self.se is not None and not isinstance(self.se, SE):
@@ -123,9 +123,9 @@ class Head:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _integer("head.hidden", self.hidden, least=0)
-        _choice("head.activation", self.activation, ACTIVATIONS)
-        _number("head.dropout", self.dropout, least=0.0)
+        checks.integer("head.hidden", self.hidden, least=0)
+        checks.choice("head.activation", self.activation, ACTIVATIONS)
+        checks.number("head.dropout", self.dropout, least=0.0)
         if self.dropout >= 1:
             raise InputError(f"head.dropout must be below 1, not {self.dropout}")
 
@@ -167,13 +167,13 @@ class Architecture:
             data = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"not JSON: {error}") from None
-        _keys("architecture", data, {"stem", "stages", "head"}, required=("stem", "stages"))
-        head = dict(_mapping("head", data.get("head", {})))
-        _keys("head", head, {field.name for field in fields(Head)})
+        checks.keys("architecture", data, {"stem", "stages", "head"}, required=("stem", "stages"))
+        head = dict(checks.mapping("head", data.get("head", {})))
+        checks.keys("head", head, {field.name for field in fields(Head)})
         head["blocks"] = _blocks_from_data("head.blocks", head.get("blocks", []))
         stages = tuple(
             Stage(_blocks_from_data(f"stages.{n}", stage))
-            for n, stage in enumerate(_list("stages", data["stages"]))
+            for n, stage in enumerate(checks.list_of("stages", data["stages"]))
         )
         return cls(Stage(_blocks_from_data("stem", data["stem"])), stages, Head(**head))
 
@@ -182,8 +182,8 @@ def se_from_data(where: str, data: object) -> SE | None:
     """An SE value from parsed JSON or TOML: None, or a mapping of SE's fields."""
     if data is None:
         return None
-    mapping = _mapping(where, data)
-    _keys(where, mapping, {field.name for field in fields(SE)})
+    mapping = checks.mapping(where, data)
+    checks.keys(where, mapping, {field.name for field in fields(SE)})
     return SE(**mapping)
 
 
@@ -204,12 +204,12 @@ def _block_to_data(block: Block) -> dict[str, Any]:
 def _blocks_from_data(where: str, data: object) -> tuple[Block, ...]:
     return tuple(
         _block_from_data(f"{where}.{index}", entry)
-        for index, entry in enumerate(_list(where, data))
+        for index, entry in enumerate(checks.list_of(where, data))
     )
 
 
 def _block_from_data(where: str, data: object) -> Block:
-    given = dict(_mapping(where, data))
+    given = dict(checks.mapping(where, data))
     for required in ("cell", "channels"):
         if required not in given:
             raise InputError(f"{where}: the key {required!r} is missing")
@@ -231,49 +231,3 @@ def _differing(value: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
         for field in fields(value)
         if field.name not in skip and getattr(value, field.name) != field.default
     }
-
-
-def _mapping(where: str, data: object) -> Mapping[str, Any]:
-    if not isinstance(data, dict):
-        raise InputError(f"{where} must be an object, not {data!r}")
-    return data
-
-
-def _list(where: str, data: object) -> list[Any]:
-    if not isinstance(data, list):
-        raise InputError(f"{where} must be a list, not {data!r}")
-    return data
-
-
-def _keys(
-    where: str, data: object, allowed: set[str], required: tuple[str, ...] = ()
-) -> None:
-    mapping = _mapping(where, data)
-    for key in mapping:
-        if key not in allowed:
-            raise one_of(f"{where}: key", key, sorted(allowed))
-    for key in required:
-        if key not in mapping:
-            raise InputError(f"{where}: the key {key!r} is missing")
-
-
-def _choice(where: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise one_of(where, value, allowed)
-
-
-def _number(where: str, value: object, least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{where} must be a number of at least {least:g}, not {value!r}")
-    if not math.isfinite(value) or value < least:
-        raise InputError(f"{where} must be a number of at least {least:g}, not {value!r}")
-
-
-def _integer(where: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{where} must be a whole number of at least {least}, not {value!r}")
-
-
-def _boolean(where: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InputError(f"{where} must be true or false, not {value!r}")
