@@ -5,6 +5,7 @@ Needs numpy, and networkx for graphs; never torch.
 
 from search_space.errors import InputError
 from search_space.graph import structural_hash, to_graph
+from search_space.published import makers, published
 from search_space.registry import lookup, names
 from search_space.space import Candidate, Decision, SearchSpace
 from search_space.values import SE, Architecture, Block, Head, Stage
@@ -42,18 +43,6 @@ def space_names() -> list[str]:
     return names("search_space.spaces")
 
 
-def published(name: str) -> Architecture:
-    """A published network by name: `published("se_resnet50")`.
-
-    Raises `InputError` with the allowed names where there is none.
-    """
-    from search_space.published import architectures
-
-    return architectures(name)
-
-
 def published_names() -> list[str]:
     """The names that `published` takes."""
-    from search_space.published import all_names
-
-    return all_names()
+    return sorted(makers())

@@ -191,8 +191,7 @@ class SearchSpace:
             return candidate
         position = movable[int(rng.integers(len(movable)))]
         numbers = list(candidate)
-        while numbers[position] == candidate[position]:
-            numbers[position] = self._draw(position, rng)
+        numbers[position] = self._draw(position, rng, besides=candidate[position])
         return self._redraw_new(numbers, [candidate], rng)
 
     def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
@@ -240,12 +239,15 @@ class SearchSpace:
     def __len__(self) -> int:
         return len(self.decisions)
 
-    def _draw(self, position: int, rng: np.random.Generator) -> int:
+    def _draw(self, position: int, rng: np.random.Generator, besides: int | None = None) -> int:
+        """The number of an option, by the weights of all `besides` one."""
         decision = self.decisions[position]
+        left = [number for number in range(self._lengths[position]) if number != besides]
         if decision.weights is None:
-            return int(rng.integers(len(decision.options)))
-        cumulative = np.cumsum(decision.weights)
-        return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+            return left[int(rng.integers(len(left)))]
+        cumulative = np.cumsum([decision.weights[number] for number in left])
+        drawn = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
+        return left[int(drawn)]
 
     def _movable(self, candidate: Candidate) -> list[int]:
         return [

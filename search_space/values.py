@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -46,6 +47,7 @@ class SE:
 
     def __post_init__(self) -> None:
         checks.number("se.r", self.r, least=1)
+        object.__setattr__(self, "r", float(self.r))  # equal values, equal text and hashes
         checks.choice("se.placement", self.placement, PLACEMENTS)
         checks.choice("se.squeeze", self.squeeze, SQUEEZES)
         checks.choice("se.excitation", self.excitation, EXCITATIONS)
@@ -96,13 +98,28 @@ class Block:
         checks.integer("block.stride", self.stride, least=1)
         checks.integer("block.kernel", self.kernel, least=1)
         checks.number("block.expansion", self.expansion, least=0.01)
+        object.__setattr__(self, "expansion", float(self.expansion))
         checks.integer("block.groups", self.groups, least=1)
         checks.choice("block.activation", self.activation, ACTIVATIONS)
         if self.kernel % 2 == 0:
             raise InputError(f"block.kernel must be odd, not {self.kernel}")
         if self.se is not None and not isinstance(self.se, SE):
             raise InputError(f"block.se must be an SE or None, not {self.se!r}")
-        object.__setattr__(self, "extra", tuple(sorted(self.extra)))
+        object.__setattr__(self, "extra", _checked_extra(self.extra))
+
+
+def _checked_extra(extra: tuple[tuple[str, Scalar], ...]) -> tuple[tuple[str, Scalar], ...]:
+    own = {field.name for field in fields(Block)}
+    names = [name for name, _ in extra]
+    for name, value in extra:
+        if name in own:
+            raise InputError(f"block.extra: {name!r} is a setting of every block")
+        if names.count(name) > 1:
+            raise InputError(f"block.extra names {name!r} twice")
+        finite = not isinstance(value, float) or math.isfinite(value)  # JSON has no others
+        if not isinstance(value, str | int | float | bool) or not finite:
+            raise InputError(f"block.{name} must be a string, number or boolean, not {value!r}")
+    return tuple(sorted(extra))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +143,7 @@ class Head:
         checks.integer("head.hidden", self.hidden, least=0)
         checks.choice("head.activation", self.activation, ACTIVATIONS)
         checks.number("head.dropout", self.dropout, least=0.0)
+        object.__setattr__(self, "dropout", float(self.dropout))
         if self.dropout >= 1:
             raise InputError(f"head.dropout must be below 1, not {self.dropout}")
 
@@ -215,9 +233,6 @@ def _block_from_data(where: str, data: object) -> Block:
             raise InputError(f"{where}: the key {required!r} is missing")
     known = {field.name for field in fields(Block)} - {"extra"}
     extra = tuple((key, given.pop(key)) for key in sorted(set(given) - known))
-    for key, value in extra:
-        if not isinstance(value, str | int | float | bool):
-            raise InputError(f"{where}.{key} must be a string, number or boolean, not {value!r}")
     given["se"] = se_from_data(f"{where}.se", given.get("se"))
     try:
         return Block(**given, extra=extra)

@@ -1,0 +1,108 @@
+"""The front of a run: its non-dominated trials, their hypervolume, and the knee."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import moocore
+import numpy as np
+
+from search_space import Candidate, InputError
+from senet_nas.search import TrialRecord
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial on the front. number: of the trial; architecture: its structural hash."""
+
+    number: int
+    architecture: str
+    candidate: Candidate
+    scores: Mapping[str, float]
+    is_knee: bool
+
+
+@dataclass(frozen=True)
+class Front:
+    """points: sorted from cheap to dear by the last objective. hypervolume: the volume, in the
+    objectives' own units, between the front and `reference`, the worst value of each objective
+    among all trials that finished. trials, failed: how many there are."""
+
+    objectives: Mapping[str, str]
+    points: tuple[Point, ...]
+    hypervolume: float
+    reference: Mapping[str, float]
+    trials: int
+    failed: int
+
+    def knee(self) -> Point:
+        """The point furthest from the line between the front's ends. `InputError` if empty."""
+        for point in self.points:
+            if point.is_knee:
+                return point
+        raise InputError("the run has no finished trial yet")
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "objectives": dict(self.objectives),
+            "trials": self.trials,
+            "failed": self.failed,
+            "hypervolume": self.hypervolume,
+            "reference": dict(self.reference),
+            "points": [
+                {
+                    "number": point.number,
+                    "architecture": point.architecture,
+                    "candidate": list(point.candidate),
+                    "scores": dict(point.scores),
+                    "knee": point.is_knee,
+                }
+                for point in self.points
+            ],
+        }
+
+
+def front_of(records: Sequence[TrialRecord], objectives: Mapping[str, str]) -> Front:
+    """The front of the trials that finished.
+
+    objectives: "max" or "min" by the name of a score. Raises `InputError` for a score that the
+    trials don't have.
+    """
+    done = [(record, record.scores) for record in records if record.scores is not None]
+    failed = len(records) - len(done)
+    if not done:
+        return Front(objectives, (), 0.0, {}, len(records), failed)
+    for name in objectives:
+        if any(name not in scores for _, scores in done):
+            known = sorted(set.intersection(*(set(scores) for _, scores in done)))
+            raise InputError(f"the trials have no score {name!r} (they have {', '.join(known)})")
+    signs = np.array([-1.0 if way == "max" else 1.0 for way in objectives.values()])
+    losses = signs * np.array([[scores[name] for name in objectives] for _, scores in done])
+    reference = losses.max(axis=0)
+    on_front = np.flatnonzero(moocore.is_nondominated(losses, keep_weakly=False))
+    on_front = on_front[np.argsort(losses[on_front, -1], kind="stable")]
+    knee = int(np.argmax(_bend(losses[on_front])))
+    points = tuple(
+        Point(
+            done[index][0].number,
+            done[index][0].architecture,
+            done[index][0].candidate,
+            done[index][1],
+            position == knee,
+        )
+        for position, index in enumerate(on_front)
+    )
+    volume = float(moocore.hypervolume(losses[on_front], ref=reference))
+    named = dict(zip(objectives, (signs * reference).tolist(), strict=True))
+    return Front(objectives, points, volume, named, len(records), failed)
+
+
+def _bend(losses: np.ndarray) -> np.ndarray:
+    """How far each point of a front lies below the plane through its ends, in units of the
+    front's extent, (points,). The largest is the knee (Das 1999, normal-boundary)."""
+    low, high = losses.min(axis=0), losses.max(axis=0)
+    scaled = (losses - low) / np.where(high > low, high - low, 1.0)
+    return 1.0 - scaled.sum(axis=1)

@@ -1,0 +1,102 @@
+"""Choosing a network: a point of a run's front, a published name, a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_space import Architecture, InputError, load, published, published_names
+from search_space.errors import one_of
+from senet_nas.analysis.front import front_of
+from senet_nas.search import RunFolder, TrialRecord
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network to train in full. data, image_size: those of the run it comes from."""
+
+    label: str
+    architecture: Architecture
+    data: str | None
+    image_size: int | None
+    out: Path
+
+
+def read_architecture(text: str) -> Architecture:
+    """A network by published name, or from its own JSON in a file.
+
+    Raises `InputError` naming the file and key, or the names allowed.
+    """
+    path = Path(text)
+    if path.suffix == ".json" or path.is_file():
+        try:
+            return Architecture.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    if text not in published_names():
+        raise one_of("network", text, published_names())
+    return published(text)
+
+
+def choose(source: str, arch: str | None, data: str | None, out: Path | None) -> Choice:
+    """What to train: a run's point (its knee where `arch` names no other), or a network.
+
+    Raises `InputError` where there is no such run, trial or network.
+    """
+    path = Path(source)
+    if not path.is_dir():
+        if arch is not None:
+            raise InputError(f"--arch goes with a run's folder, and {source} is none")
+        label = path.stem if path.suffix == ".json" else source
+        where = out or Path("runs/out") / f"retrain-{label}"
+        return Choice(label, read_architecture(source), data, None, where)
+    folder = RunFolder.open(path)
+    run = folder.run_file()
+    record = pick(folder.trials(), run.objectives, arch, str(path))
+    space = load(run.space.name)
+    return Choice(
+        label=f"trial {record.number} ({record.architecture})",
+        architecture=space.build(record.candidate),
+        data=run.evaluation.data if data is None else data,
+        image_size=run.evaluation.image_size,
+        out=out or path / f"retrain-{record.architecture}",
+    )
+
+
+def pick(
+    records: list[TrialRecord], objectives: dict[str, str], arch: str | None, where: str
+) -> TrialRecord:
+    """The trial with this number or architecture hash (or its beginning), or the knee's."""
+    if arch is None:
+        try:
+            number = front_of(records, objectives).knee().number
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return next(record for record in records if record.number == number)
+    done = [record for record in records if record.scores is not None]
+    found = [record for record in done if str(record.number) == arch]
+    found = found or [record for record in done if record.architecture.startswith(arch)]
+    if not found:
+        allowed = f"a trial's number up to {max((r.number for r in done), default=0)}, or the hash"
+        raise InputError(f"{where}: no finished trial {arch!r} (allowed: {allowed})")
+    if len({record.architecture for record in found}) > 1:
+        raise InputError(f"{where}: {arch!r} begins several hashes; give more digits")
+    return found[0]
+
+
+def write_front(folder: RunFolder) -> Path:
+    """Write `front.json`: the front with each point's architecture in full."""
+    from senet_nas.data import write_atomically
+
+    run = folder.run_file()
+    space = load(run.space.name)
+    data = front_of(folder.trials(), run.objectives).to_data()
+    for point in data["points"]:
+        built = space.build(tuple(point["candidate"]))
+        point["network"] = json.loads(built.to_json())
+    path = folder.path / "front.json"
+    write_atomically(path, lambda file: file.write_text(json.dumps(data, indent=1) + "\n"))
+    return path

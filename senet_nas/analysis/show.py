@@ -1,0 +1,153 @@
+"""What the command line prints: as plain data for JSON, and as tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from search_space import Architecture, load
+from search_space.space import option_label
+from senet_nas.analysis.front import Front, front_of
+from senet_nas.cost import cost, measure_latency
+from senet_nas.search import RunFolder
+
+UNITS = {"macs": 1e6, "params": 1e6, "activations": 1e6}
+
+
+def load_front(folder: RunFolder) -> Front:
+    """The front of a run's folder, over its own objectives."""
+    return front_of(folder.trials(), folder.run_file().objectives)
+
+
+def fronts_to_data(fronts: Mapping[str, Front]) -> dict[str, Any]:
+    """For one run its front; for several, each under its folder's name."""
+    if len(fronts) == 1:
+        return next(iter(fronts.values())).to_data()
+    return {name: front.to_data() for name, front in fronts.items()}
+
+
+def fronts_to_csv(fronts: Mapping[str, Front]) -> str:
+    """A line a point: run, trial, architecture, knee, scores."""
+    scores = sorted({name for front in fronts.values() for p in front.points for name in p.scores})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "trial", "architecture", "knee", *scores])
+    for name, front in fronts.items():
+        for point in front.points:
+            values = [point.scores.get(score, "") for score in scores]
+            writer.writerow([name, point.number, point.architecture, point.is_knee, *values])
+    return text.getvalue()
+
+
+def print_fronts(fronts: Mapping[str, Front]) -> None:
+    """A table for each run."""
+    console = Console()
+    for name, front in fronts.items():
+        failed = f", {front.failed} failed" if front.failed else ""
+        table = Table(title=f"{name}: front of {front.trials} trials{failed}")
+        columns = dict.fromkeys([*front.objectives, "accuracy", "macs", "params"])
+        table.add_column("trial", justify="right")
+        for column in columns:
+            table.add_column(f"{column} (M)" if column in UNITS else column, justify="right")
+        table.add_column("architecture")
+        table.add_column("")
+        for point in front.points:
+            values = [_value(column, point.scores.get(column)) for column in columns]
+            mark = "knee" if point.is_knee else ""
+            table.add_row(str(point.number), *values, point.architecture, mark)
+        console.print(table)
+        reference = ", ".join(f"{key} {_value(key, v)}" for key, v in front.reference.items())
+        console.print(f"hypervolume {front.hypervolume:.6g} (reference point: {reference})")
+
+
+def _value(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value / UNITS[name]:.3f}" if name in UNITS else f"{value:.2f}"
+
+
+def cost_to_data(
+    architecture: Architecture, image_size: int, num_classes: int, with_latency: bool
+) -> dict[str, float]:
+    """params, macs, activations, and where asked latency_ms."""
+    counted = cost(architecture, image_size, num_classes)
+    data: dict[str, float] = {
+        "params": counted.params,
+        "macs": counted.macs,
+        "activations": counted.activations,
+    }
+    if with_latency:
+        data["latency_ms"] = round(measure_latency(architecture, image_size, num_classes), 3)
+    return data
+
+
+def space_to_data(
+    name: str, image_size: int | None, num_classes: int, samples: int
+) -> dict[str, Any]:
+    """A space's decisions, its exact size, and the range of cost of networks drawn from it."""
+    import numpy as np
+
+    space = load(name)
+    size = image_size or (224 if name.startswith("imagenet") else 32)
+    rng = np.random.default_rng(0)
+    drawn = [cost(space.build(space.sample(rng)), size, num_classes) for _ in range(samples)]
+    return {
+        "name": name,
+        "size": space.size(),
+        "fingerprint": space.fingerprint(),
+        "decisions": [
+            {
+                "name": decision.name,
+                "options": [option_label(option) for option in decision.options],
+                "when": {
+                    parent: [option_label(option) for option in options]
+                    for parent, options in decision.when.items()
+                },
+            }
+            for decision in space.decisions
+        ],
+        "cost": {
+            "image_size": size,
+            "classes": num_classes,
+            "samples": samples,
+            "params": [min(c.params for c in drawn), max(c.params for c in drawn)],
+            "macs": [min(c.macs for c in drawn), max(c.macs for c in drawn)],
+        },
+    }
+
+
+def print_space(data: Mapping[str, Any]) -> None:
+    """The same as a table."""
+    console = Console()
+    table = Table(title=f"{data['name']}: {data['size']:.4g} networks")
+    for column in ("decision", "options", "only when"):
+        table.add_column(column)
+    for decision in data["decisions"]:
+        options = decision["options"]
+        shown = ", ".join(options[:8]) + (f", … ({len(options)})" if len(options) > 8 else "")
+        when = "; ".join(f"{key} in {', '.join(v)}" for key, v in decision["when"].items())
+        table.add_row(decision["name"], shown, when)
+    console.print(table)
+    ranges = data["cost"]
+    for name in ("params", "macs"):
+        low, high = ranges[name]
+        console.print(
+            f"{name}: {low / 1e6:.2f} M to {high / 1e6:.2f} M among {ranges['samples']} drawn, "
+            f"{ranges['image_size']}x{ranges['image_size']}, {ranges['classes']} classes"
+        )
+
+
+def print_values(title: str, values: Mapping[str, Any]) -> None:
+    """Names and values in two columns, under a title."""
+    table = Table(title=title, show_header=False)
+    for name, value in values.items():
+        if isinstance(value, dict):
+            continue
+        text = f"{value:,}" if isinstance(value, int) else str(value)
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else text)
+    Console().print(table)

@@ -1,0 +1,137 @@
+"""What a network costs: parameters, MACs, activations, and on request measured latency.
+
+Each distinct block is traced once on torch's meta device with torch's own counter, and memoised
+by (block, input shape); an architecture's cost is a sum of look-ups and equals a full trace.
+"FLOPs" in papers are these multiply-adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from search_space import Architecture, Block, InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OBJECTIVES = ("params", "macs", "activations", "latency_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """params: learnable parameters. macs: multiply-adds of convolutions and linear layers for
+    one image. activations: elements that these layers write for one image."""
+
+    params: int
+    macs: int
+    activations: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.params + other.params,
+            self.macs + other.macs,
+            self.activations + other.activations,
+        )
+
+
+def cost(architecture: Architecture, image_size: int = 224, num_classes: int = 1000) -> Cost:
+    """The cost of a network for one image of (3, image_size, image_size).
+
+    Raises `InputError` for an architecture that can't be built.
+    """
+    total = Cost(0, 0, 0)
+    shape = (3, image_size, image_size)
+    for path, block in architecture.blocks():
+        try:
+            block_cost, shape = _block_cost(block, shape)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        total += block_cost
+    return total + _classifier_cost(architecture.head.hidden, shape[0], num_classes)
+
+
+def measure_latency(
+    architecture: Architecture,
+    image_size: int = 224,
+    num_classes: int = 1000,
+    batch_size: int = 1,
+    device: str = "cpu",
+    repeats: int = 20,
+) -> float:
+    """Median milliseconds of an inference (float32, channels_last) of batch_size images, after
+    warm-up. Varies with the machine and what else it does."""
+    import statistics
+    import time
+
+    import torch
+
+    from senet_nas.nn import build_network
+
+    network = build_network(architecture, num_classes, image_size).to(device).eval()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = torch.randn(batch_size, 3, image_size, image_size, device=device)
+    images = images.to(memory_format=torch.channels_last)
+    synchronise = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
+    times = []
+    with torch.inference_mode():
+        for _ in range(repeats + 5):
+            started = time.perf_counter()
+            network(images)
+            synchronise()
+            times.append(time.perf_counter() - started)
+    return 1000 * statistics.median(times[5:])
+
+
+@cache
+def _block_cost(block: Block, shape: tuple[int, int, int]) -> tuple[Cost, tuple[int, int, int]]:
+    import torch
+
+    from senet_nas.nn.network import build_block
+
+    with torch.device("meta"):
+        module = build_block(block, shape[0])
+    return trace(module, shape)
+
+
+@cache
+def _classifier_cost(hidden: int, width: int, num_classes: int) -> Cost:
+    import torch
+
+    from search_space import Head, Stage
+    from senet_nas.nn.network import build_classifier
+
+    with torch.device("meta"):
+        head = Architecture(Stage(()), (), Head(hidden=hidden))
+        module = build_classifier(head, width, num_classes)
+    return trace(module, (width,))[0]
+
+
+def trace(module: nn.Module, shape: tuple[int, ...]) -> tuple[Cost, Any]:
+    """The cost of any module on the meta device for one input of `shape` (without the batch
+    axis), and its output's shape."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    flops = FlopCounterMode(display=False)
+    written = FlopCounterMode(display=False, custom_mapping=_elements_written())
+    with torch.no_grad(), flops, written:
+        output = module.eval()(torch.empty(1, *shape, device="meta"))
+    params = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    macs = flops.get_total_flops() // 2
+    return Cost(params, macs, written.get_total_flops()), tuple(output.shape[1:])
+
+
+@cache
+def _elements_written() -> dict[Any, Callable[..., int]]:
+    """The counter's operations, each with the size of its output in its formula's place."""
+    import math
+
+    from torch.utils.flop_counter import flop_registry
+
+    def elements(*_: Any, out_shape: Any = None, **__: Any) -> int:
+        return math.prod(out_shape)
+
+    return dict.fromkeys(flop_registry, elements)

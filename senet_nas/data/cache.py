@@ -1,0 +1,69 @@
+"""Decoded image sets kept on disk, so that the second start takes no decoding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import zlib
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from senet_nas.data.files import write_atomically
+from senet_nas.data.image_set import ImageSet
+
+_log = logging.getLogger(__name__)
+_FORMAT = "1"  # raise it when the same source would decode to other pixels
+
+
+def default_cache() -> Path:
+    """`senet-nas` in the user's XDG cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "senet-nas"
+
+
+def cache_file(cache: Path, fingerprint: str, split: str, image_size: int | None) -> Path:
+    """Where the decoded split of a source with this fingerprint is kept."""
+    key = "\0".join((_FORMAT, fingerprint, split, str(image_size)))
+    return cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+
+
+def read_cache(path: Path) -> ImageSet | None:
+    """The set that `write_cache` kept, or None where there is none; damage is warned of."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            pixels, labels = file.get_tensor("pixels"), file.get_tensor("labels")
+            about = json.loads(file.metadata()["images"])
+        if about["crc32"] != _checksum(pixels):
+            raise ValueError("the pixels' checksum differs")
+        images = pixels.permute(0, 3, 1, 2)
+        return ImageSet(images, labels, tuple(about["classes"]), tuple(about["skipped"]))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        _log.warning("%s is damaged, images are decoded again: %s", path, error)
+        return None
+
+
+def write_cache(path: Path, images: ImageSet) -> None:
+    """Keep a set. Several processes may write at once; where none can, a warning is all."""
+    about = {
+        "classes": images.classes,
+        "skipped": images.skipped,
+        "crc32": _checksum(images.pixels),
+    }
+    tensors = {"pixels": images.pixels, "labels": images.labels}
+    metadata = {"images": json.dumps(about)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    except (OSError, SafetensorError) as error:
+        _log.warning("decoded images could not be kept in %s: %s", path.parent, error)
+
+
+def _checksum(pixels: Tensor) -> int:
+    return zlib.crc32(pixels.numpy().data)

@@ -1,0 +1,156 @@
+"""From image files to one tensor: decoded with Pillow, brought to one size, damage counted."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from search_space.errors import InputError
+
+Pixels = npt.NDArray[np.uint8]
+
+_log = logging.getLogger(__name__)
+_CHUNK = 256
+_SMALL_BYTES = 16_384  # below it, handing an image to a thread takes longer than decoding it
+# What Pillow raises for files that are cut off, altered, or no images at all.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    TypeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def decode(content: bytes, image_size: int | None = None) -> Pixels:
+    """One image as RGB uint8 (H, W, 3).
+
+    With `image_size`, an image of another size is resized (bilinear, shorter side to
+    `image_size` pixels) and its centre cropped. Raises one of Pillow's errors for a damaged file.
+    """
+    with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as file:
+        image: Image.Image = file.convert("RGB")
+    if image_size is not None and image.size != (image_size, image_size):
+        image = _centre(image, image_size)
+    return np.asarray(image)
+
+
+def decode_all(
+    source: str, contents: Iterable[tuple[int, bytes | str]], names: list[str], size: int | None
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Decode images into one tensor, in the order of `names`.
+
+    contents: pairs of an index into `names`, and the file's bytes or why there are none.
+    Returns pixels uint8 (N, H, W, 3), the indices int64 (N,) that could be read, and the names
+    and reasons of the others. Raises `InputError` where too many can't be read, where sizes
+    differ and `size` is None, and where the images need more than half of this machine's memory.
+    """
+    pixels: Pixels | None = None
+    read = np.zeros(len(names), dtype=bool)
+    reasons = dict.fromkeys(range(len(names)), "missing")
+    for index, image in _decoded(contents, size):
+        if isinstance(image, str):
+            reasons[index] = image
+            continue
+        if pixels is None:
+            _check_memory(source, len(names), image.shape)
+            pixels = np.empty((len(names), *image.shape), dtype=np.uint8)
+        if image.shape != pixels.shape[1:]:
+            raise InputError(
+                f"{source}: {names[index]} is {_size(image.shape)} pixels, others are "
+                f"{_size(pixels.shape[1:])}: give an image size"
+            )
+        pixels[index] = image
+        read[index] = True
+    skipped = tuple(
+        f"{names[index]} ({reasons[index]})" for index in np.flatnonzero(~read).tolist()
+    )
+    check_damage(source, skipped, len(names))
+    if pixels is None:
+        raise InputError(f"{source}: no image could be read: {', '.join(skipped[:20])}")
+    kept = torch.from_numpy(pixels[read] if skipped else pixels)
+    return kept, torch.from_numpy(np.flatnonzero(read)), skipped
+
+
+def check_damage(source: str, skipped: tuple[str, ...], count: int) -> None:
+    """Raise `InputError` where more than 10 images and more than 1% could not be read."""
+    if len(skipped) > max(10, count // 100):
+        more = f" and {len(skipped) - 20} more" if len(skipped) > 20 else ""
+        raise InputError(
+            f"{source}: {len(skipped)} of {count} images could not be read, too many to go on: "
+            f"{', '.join(skipped[:20])}{more}"
+        )
+
+
+def warn_of_damage(skipped: tuple[str, ...], count: int) -> None:
+    """One warning that names what was skipped; none where nothing was."""
+    if skipped:
+        more = f" and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+        listed = ", ".join(skipped[:10]) + more
+        _log.warning("%d of %d images could not be read: %s", len(skipped), count, listed)
+
+
+def _decoded(
+    contents: Iterable[tuple[int, bytes | str]], size: int | None
+) -> Iterator[tuple[int, Pixels | str]]:
+    def one(entry: tuple[int, bytes | str]) -> tuple[int, Pixels | str]:
+        index, content = entry
+        if isinstance(content, str):
+            return index, content
+        try:
+            return index, decode(content, size)
+        except _DAMAGE as error:
+            return index, _reason(error)
+
+    remaining = iter(contents)
+    # Pillow decodes outside the interpreter's lock; chunks bound what waits in memory.
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        while chunk := list(islice(remaining, _CHUNK)):
+            are_large = sum(len(content) for _, content in chunk) > _SMALL_BYTES * len(chunk)
+            yield from (pool.map if are_large else map)(one, chunk)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not a JPEG or PNG"
+    return "truncated" if "truncated" in str(error).lower() else "damaged"
+
+
+def _centre(image: Image.Image, size: int) -> Image.Image:
+    width, height = image.size
+    scale = size / min(width, height)
+    width, height = max(size, round(width * scale)), max(size, round(height * scale))
+    left, top = (width - size) // 2, (height - size) // 2
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    return resized.crop((left, top, left + size, top + size))
+
+
+def _check_memory(source: str, count: int, shape: tuple[int, ...]) -> None:
+    needed = count * int(np.prod(shape))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory // 2:
+        raise InputError(
+            f"{source}: {count} images of {_size(shape)} pixels need {needed / 2**30:.1f} GiB, "
+            f"more than half of this machine's {memory / 2**30:.1f} GiB, and larger sets aren't "
+            "streamed yet: give a smaller image size"
+        )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"

@@ -1,0 +1,38 @@
+"""The bottleneck residual block (He et al., arXiv 1512.03385, figure 5, right), with groups as
+in ResNeXt (arXiv 1611.05431, figure 3c)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from search_space import Block
+from search_space.values import round_channels
+from senet_nas.nn.layers import ACTIVATIONS, conv_norm, extra_settings, projection
+from senet_nas.nn.placement import Unit
+
+
+class Cell(Unit):
+    """1x1, kxk, 1x1 [+SE]. expansion: inner width over output width.
+
+    extra: stride_in, where the stride stands: `kernel` (torchvision's and timm's ResNets) or
+    `first`, the first 1x1 (the original's, and the SE paper's).
+    """
+
+    def __init__(self, block: Block, in_channels: int):
+        at_first = extra_settings(block, stride_in=("kernel", "first"))["stride_in"] == "first"
+        first, spatial = (block.stride, 1) if at_first else (1, block.stride)
+        width = round_channels(block.channels * block.expansion)
+        act = block.activation
+        head = nn.Sequential(
+            conv_norm(in_channels, width, stride=first, activation=act),
+            conv_norm(width, width, block.kernel, spatial, block.groups, act),
+        )
+        super().__init__(
+            block,
+            in_channels,
+            head=head,
+            head_channels=width,
+            tail=conv_norm(width, block.channels),
+            shortcut=projection(in_channels, block.channels, block.stride),
+            act=ACTIVATIONS[act](),
+        )

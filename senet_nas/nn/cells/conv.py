@@ -1,0 +1,23 @@
+"""k×k convolution, batch norm, activation [+ SE]: stems, heads, plain networks."""
+
+from __future__ import annotations
+
+from search_space import Block
+from senet_nas.nn.layers import conv_norm, extra_settings
+from senet_nas.nn.placement import Unit
+
+
+class Cell(Unit):
+    """kxk [+SE]. The block's expansion doesn't count."""
+
+    def __init__(self, block: Block, in_channels: int):
+        extra_settings(block)
+        head = conv_norm(
+            in_channels,
+            block.channels,
+            block.kernel,
+            block.stride,
+            block.groups,
+            block.activation,
+        )
+        super().__init__(block, in_channels, head=head, head_channels=block.channels)

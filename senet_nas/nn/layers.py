@@ -1,0 +1,67 @@
+"""What cells are made of: convolution with batch norm, activations, checks of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from search_space import Block, InputError
+from search_space.errors import one_of
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "relu6": lambda: nn.ReLU6(inplace=True),
+    "silu": lambda: nn.SiLU(inplace=True),
+    "hard_swish": lambda: nn.Hardswish(inplace=True),
+    "identity": nn.Identity,
+}
+
+
+def conv_norm(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    activation: str = "identity",
+) -> nn.Sequential:
+    """Convolution (padding kernel // 2, no bias), batch norm, activation.
+
+    Raises `InputError` where the groups don't divide both widths.
+    """
+    if in_channels % groups or out_channels % groups:
+        raise InputError(
+            f"groups = {groups} does not divide the widths {in_channels} and {out_channels}"
+        )
+    layers: list[nn.Module] = [
+        nn.Conv2d(
+            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+        ),
+        nn.BatchNorm2d(out_channels),
+    ]
+    if activation != "identity":
+        layers.append(ACTIVATIONS[activation]())
+    return nn.Sequential(*layers)
+
+
+def projection(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """The shortcut of a residual unit: the identity where shapes agree, else a 1x1 convolution
+    with norm (arXiv 1512.03385, section 3.3, option B)."""
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    return conv_norm(in_channels, out_channels, stride=stride)
+
+
+def extra_settings(block: Block, **allowed: tuple[str, ...]) -> dict[str, str]:
+    """A block's settings of its cell's own; each default is the first value allowed.
+
+    Raises `InputError` for a key or value that the cell doesn't know.
+    """
+    given = dict(block.extra)
+    for key, value in given.items():
+        if key not in allowed:
+            raise one_of(f"cell {block.cell!r}: key", key, sorted(allowed))
+        if value not in allowed[key]:
+            raise one_of(f"cell {block.cell!r}: {key}", value, allowed[key])
+    return {key: str(given.get(key, values[0])) for key, values in allowed.items()}

@@ -1,0 +1,58 @@
+"""The Squeeze-and-Excitation block (arXiv 1709.01507, section 3, equations 2 to 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from search_space import SE
+from senet_nas.nn.layers import ACTIVATIONS
+
+EXCITATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "hard_sigmoid": F.hardsigmoid,
+    "tanh": torch.tanh,
+    "relu": F.relu,
+}
+
+# To (N, C), or for NoSqueeze (section 7.1) to (N, H, W, C): linear layers act on the last axis,
+# so that over the full map they are the paper's 1x1 convolutions.
+SQUEEZES: dict[str, Callable[[Tensor], Tensor]] = {
+    "avg": lambda x: x.mean((2, 3)),
+    "max": lambda x: x.amax((2, 3)),
+    "none": lambda x: x.permute(0, 2, 3, 1),
+}
+
+
+class SqueezeExcitation(nn.Module):
+    """x: (N, C, H, W) to x * s, with s = excitation(W2 activation(W1 squeeze(x))).
+
+    channels: C. se: reduction, operators and biases. input_channels: the width of the input of
+    the block around it, which `se.base == "input"` divides; C where it isn't given.
+    """
+
+    def __init__(self, channels: int, se: SE | None = None, input_channels: int | None = None):
+        super().__init__()
+        self.value = se or SE()
+        hidden = self.value.hidden_channels(channels, input_channels or channels)
+        self.reduce = nn.Linear(channels, hidden, bias=self.value.bias)
+        self.act = ACTIVATIONS[self.value.activation]()
+        self.expand = nn.Linear(hidden, channels, bias=self.value.bias)
+
+    def gates(self, x: Tensor) -> Tensor:
+        """s for x: (N, C, H, W), as (N, C, 1, 1), or (N, C, H, W) without a squeeze."""
+        squeezed = SQUEEZES[self.value.squeeze](x)
+        excited = self.expand(self.act(self.reduce(squeezed)))
+        scale = EXCITATIONS[self.value.excitation](excited)
+        if self.value.squeeze == "none":
+            return scale.permute(0, 3, 1, 2)
+        return scale[:, :, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gates(x)
+
+    def extra_repr(self) -> str:
+        return self.value.label()

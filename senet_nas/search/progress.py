@@ -1,0 +1,121 @@
+"""A search's progress on stderr: a bar in a terminal, a line a trial elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from senet_nas.search.run_file import RunFile
+from senet_nas.search.run_folder import TrialRecord
+
+
+class ConsoleProgress:
+    """Trial count, best so far, failures and time left."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        self._run: RunFile | None = None
+        self._records: list[TrialRecord] = []
+        self._elapsed = 0.0
+        self._done_before = 0
+        self._elapsed_before = 0.0
+
+    def start(self, run: RunFile, records: list[TrialRecord]) -> None:
+        """Show the bar, or say what begins."""
+        self._run, self._records = run, list(records)
+        self._done_before = len(records)
+        self._elapsed_before = max((r.elapsed_seconds for r in records), default=0.0)
+        if records:
+            print(f"going on after {len(records)} finished trials", file=sys.stderr)
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[text]}"),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task("search", total=1.0, text=self.text())
+            self._bar.start()
+        else:
+            print("starting workers", file=sys.stderr)
+
+    def tick(self, elapsed_seconds: float) -> None:
+        """Move the bar."""
+        self._elapsed = elapsed_seconds
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._fraction(), text=self.text())
+
+    def finished(self, record: TrialRecord) -> None:
+        """Count a trial; outside of a terminal, print it."""
+        self._records.append(record)
+        self._elapsed = record.elapsed_seconds
+        if self._bar is None:
+            what = record.reason or _scores(record, self._objectives())
+            print(f"trial {record.number}: {what} · {self.text()}", file=sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def text(self) -> str:
+        """The state in one line."""
+        assert self._run is not None
+        total = self._run.budget.trials
+        parts = [f"{len(self._records)}{f'/{total}' if total else ''} trials"]
+        failed = sum(record.scores is None for record in self._records)
+        if failed:
+            parts.append(f"{failed} failed")
+        first, way = next(iter(self._objectives().items()))
+        values = [record.scores[first] for record in self._records if record.scores]
+        if values:
+            best = max(values) if way == "max" else min(values)
+            parts.append(f"best {first} {best:.4g}")
+        left = self.seconds_left()
+        if left is not None:
+            parts.append(f"{clock(left)} left")
+        return " · ".join(parts)
+
+    def seconds_left(self) -> float | None:
+        """By the pace of this start so far; None where nothing is known yet."""
+        assert self._run is not None
+        budget = self._run.budget
+        guesses = []
+        if budget.seconds is not None:
+            guesses.append(budget.seconds - self._elapsed)
+        done = len(self._records) - self._done_before
+        if budget.trials is not None and done:
+            pace = (self._elapsed - self._elapsed_before) / done
+            guesses.append(pace * (budget.trials - len(self._records)))
+        return max(0.0, min(guesses)) if guesses else None
+
+    def _fraction(self) -> float:
+        assert self._run is not None
+        budget = self._run.budget
+        parts = []
+        if budget.trials is not None:
+            parts.append(len(self._records) / budget.trials)
+        if budget.seconds is not None:
+            parts.append(self._elapsed / budget.seconds)
+        return min(1.0, max(parts))
+
+    def _objectives(self) -> dict[str, Any]:
+        assert self._run is not None
+        return dict(self._run.objectives)
+
+
+def clock(seconds: float) -> str:
+    """75 to "1:15"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _scores(record: TrialRecord, objectives: dict[str, Any]) -> str:
+    assert record.scores is not None
+    return ", ".join(f"{name} {record.scores[name]:.4g}" for name in objectives)

@@ -1,0 +1,204 @@
+"""The definition of a run: a TOML file, checked before anything starts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from search_space import InputError, load
+from search_space.errors import one_of
+
+MEASURED = ("accuracy", "top5", "loss")
+COSTS = ("params", "macs", "activations", "latency_ms")
+
+
+class Section(BaseModel):
+    """A table of the run file; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpaceSection(Section):
+    """Which search space, by name. fingerprint: of its decisions, as the run began with them."""
+
+    name: str
+    fingerprint: str | None = None
+
+
+class StrategySection(BaseModel):
+    """Which strategy, its seed, and settings of its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = "nsga2"
+    seed: int = Field(default=0, ge=0)
+
+    def settings(self) -> dict[str, Any]:
+        """What the file sets beyond name and seed; the strategy checks it."""
+        return dict(self.model_extra or {})
+
+
+class EvaluationSection(Section):
+    """How a candidate is trained and scored.
+
+    data: a folder or archive; none means the sample that the package carries. recipe: a training
+    recipe; epochs, batch_size and precision replace its own. fraction: the part of the training
+    split that candidates train on. validation: the part of the training images that scores them.
+    seed: fixes the split, initial weights and order of images, the same for all candidates.
+    """
+
+    data: str | None = None
+    image_size: int = Field(default=32, ge=1)
+    recipe: str = "proxy"
+    epochs: int | None = Field(default=None, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
+    precision: Literal["auto", "bf16", "fp32"] | None = None
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    validation: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+    def recipe_overrides(self) -> dict[str, Any]:
+        """The recipe's settings that the run file replaces."""
+        named = {key: getattr(self, key) for key in ("epochs", "batch_size", "precision")}
+        return {key: value for key, value in named.items() if value is not None}
+
+
+class ResourcesSection(Section):
+    """workers: trials at a time, 0 for as many as the machine or cluster has room for. Each
+    holds so many CPUs and GPUs; a fraction of a GPU lets several share one."""
+
+    workers: int = Field(default=0, ge=0)
+    cpus_per_trial: int = Field(default=1, ge=1)
+    gpus_per_trial: float = Field(default=0.0, ge=0)
+
+
+class BudgetSection(Section):
+    """When to stop: after so many finished trials, or so many seconds, whichever is first. No
+    trial starts after that; those in flight finish."""
+
+    trials: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+class RunFile(Section):
+    """A whole run. objectives: score to direction. limits: cost to its maximum."""
+
+    space: SpaceSection
+    strategy: StrategySection = StrategySection()
+    objectives: dict[str, Literal["max", "min"]] = {"accuracy": "max", "macs": "min"}
+    limits: dict[str, float] = {}
+    evaluation: EvaluationSection = EvaluationSection()
+    resources: ResourcesSection = ResourcesSection()
+    budget: BudgetSection
+
+    def pinned(self) -> RunFile:
+        """The same run with its space's fingerprint filled in."""
+        fingerprint = load(self.space.name).fingerprint()
+        space = self.space.model_copy(update={"fingerprint": fingerprint})
+        return self.model_copy(update={"space": space})
+
+    def to_toml(self) -> str:
+        """The resolved definition, defaults included, as TOML that reads back equal."""
+        return tomli_w.dumps(_without_none(self.model_dump()))
+
+
+def load_run_file(path: Path, sets: Sequence[str] = (), data: str | None = None) -> RunFile:
+    """The run file with `key=value` settings laid over it, and `data` in its place.
+
+    Raises `InputError` naming the file, the key and what is allowed.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such run file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder, not a run file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: {error}") from None
+    for assignment in sets:
+        _apply(table, assignment)
+    if data is not None:
+        table.setdefault("evaluation", {})["data"] = data
+    return parse_run_file(table, str(path))
+
+
+def parse_run_file(table: Mapping[str, Any], where: str) -> RunFile:
+    """A run file from a parsed TOML table; `where` names it in errors."""
+    try:
+        run = RunFile.model_validate(table)
+        _check(run)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_fault(error)}") from None
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return run
+
+
+def _check(run: RunFile) -> None:
+    fingerprint = load(run.space.name).fingerprint()
+    if run.space.fingerprint not in (None, fingerprint):
+        raise InputError(
+            f"space.fingerprint: the decisions of {run.space.name!r} have changed since this run "
+            f"began ({run.space.fingerprint}, now {fingerprint}); its candidates mean another thing"
+        )
+    if run.budget.trials is None and run.budget.seconds is None:
+        raise InputError("budget: give trials, seconds or both")
+    if not run.objectives:
+        raise InputError('objectives: give at least one, such as accuracy = "max"')
+    for name in run.objectives:
+        if name not in MEASURED + COSTS:
+            raise one_of("objectives: key", name, MEASURED + COSTS)
+    for name in run.limits:
+        if name not in COSTS:
+            raise one_of("limits: key", name, COSTS)
+    gpus = run.resources.gpus_per_trial
+    if gpus > 1 and gpus != int(gpus):
+        raise InputError(
+            f"resources.gpus_per_trial: {gpus} must be a fraction up to 1 or a whole number"
+        )
+
+
+def _apply(table: dict[str, Any], assignment: str) -> None:
+    """Lay one `--set section.key=value` over the table; the value is TOML, or else a string."""
+    key, equals, text = assignment.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise InputError(f"--set {assignment}: write it as section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {assignment}: {part} is not a section")
+    table[path[-1]] = value
+
+
+def _first_fault(error: ValidationError) -> str:
+    """The first fault in one line: the key, what was given, what is allowed."""
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        allowed = sorted(_fields_at(fault["loc"][:-1]))
+        return str(one_of("key", key, [*allowed]))
+    if fault["type"] == "missing":
+        return f"the key {key!r} is missing"
+    return f"{key}: {fault['msg'].lower()}, not {fault['input']!r}"
+
+
+def _fields_at(path: tuple[int | str, ...]) -> list[str]:
+    model: Any = RunFile
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,140 @@
+"""The folder of a run, the truth about it: `run.toml`, `trials.jsonl`, `front.json`.
+
+`trials.jsonl` is append-only: one line a finished evaluation, on disk before the strategy is
+told. A search killed at any instant loses at most the evaluations in flight.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from search_space import Candidate, InputError
+from senet_nas.data import write_atomically
+from senet_nas.search.run_file import RunFile, load_run_file
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One line of `trials.jsonl`.
+
+    number: of the trial, from 0. scores: None where it failed, for the `reason` given.
+    train_seconds: spent on training and scoring by the worker. wall_seconds: from proposal to
+    result. elapsed_seconds: of the run at that moment, pauses between resumes left out.
+    """
+
+    number: int
+    candidate: Candidate
+    architecture: str
+    scores: dict[str, float] | None
+    reason: str | None = None
+    train_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    elapsed_seconds: float = 0.0
+    attempts: int = 1
+    curve: tuple[float, ...] = field(default=())
+
+    def to_line(self) -> str:
+        """The record as one line of JSON, with its newline."""
+        return json.dumps(asdict(self)) + "\n"
+
+    @classmethod
+    def from_line(cls, line: str) -> TrialRecord:
+        """The record of a line. Raises ValueError, KeyError or TypeError where it isn't one."""
+        data = json.loads(line)
+        data["candidate"] = tuple(data["candidate"])
+        data["curve"] = tuple(data.get("curve", ()))
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """An existing run's folder."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, run: RunFile) -> RunFolder:
+        """A new run's folder. Raises `InputError` where the path is taken."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"{path} already exists; go on with `senet-nas resume {path}` "
+                "or name another folder with --out"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        text = run.pinned().to_toml()
+        write_atomically(path / "run.toml", lambda file: file.write_text(text, encoding="utf-8"))
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """A run's folder. Raises `InputError` where there is none."""
+        if not (path / "run.toml").is_file():
+            raise InputError(f"{path} is not a run's folder: it holds no run.toml")
+        return cls(path)
+
+    @property
+    def trials_file(self) -> Path:
+        """Where the trials are."""
+        return self.path / "trials.jsonl"
+
+    def run_file(self) -> RunFile:
+        """The run's resolved definition."""
+        return load_run_file(self.path / "run.toml")
+
+    def trials(self) -> list[TrialRecord]:
+        """The finished trials in order of arrival. A line cut short at the end is left out.
+
+        Raises `InputError` for a damaged line before the last.
+        """
+        if not self.trials_file.exists():
+            return []
+        text = self.trials_file.read_text(encoding="utf-8", errors="replace")
+        records = []
+        for number, line in enumerate(text.splitlines(keepends=True), start=1):
+            try:
+                if not line.endswith("\n"):
+                    raise ValueError("cut short")
+                records.append(TrialRecord.from_line(line))
+            except (ValueError, KeyError, TypeError):
+                if line.endswith("\n"):
+                    raise InputError(f"{self.trials_file}: line {number} is damaged") from None
+                logger.warning("%s: line %d is cut short and left out", self.trials_file, number)
+        return records
+
+    def drop_half_line(self) -> None:
+        """Cut off what stands behind the last newline, so that lines can be appended."""
+        if not self.trials_file.exists():
+            return
+        content = self.trials_file.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self.trials_file, whole)
+
+    def append(self, record: TrialRecord) -> None:
+        """Add a finished trial; it is on disk when this returns."""
+        with self.trials_file.open("a", encoding="utf-8") as file:
+            file.write(record.to_line())
+            file.flush()
+            os.fsync(file.fileno())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for this process alone; a dead process lets go by itself.
+
+        Raises `InputError` where another process is running it.
+        """
+        with (self.path / ".lock").open("w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{self.path}: another process is running this search") from None
+            yield

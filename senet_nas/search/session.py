@@ -1,0 +1,169 @@
+"""A search from start to end: strategy, run folder and workers brought together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from search_space import Candidate, InputError, SearchSpace, load, structural_hash
+from senet_nas.cost import cost, measure_latency
+from senet_nas.data import load_images
+from senet_nas.search.outcome import Outcome, Trials
+from senet_nas.search.run_file import COSTS, RunFile
+from senet_nas.search.run_folder import RunFolder, TrialRecord
+from strategies import AskTell, make_strategy
+
+
+class Progress(Protocol):
+    """What is told of a search while it runs."""
+
+    def start(self, run: RunFile, records: list[TrialRecord]) -> None:
+        """The search begins, with what an earlier start of it had finished."""
+
+    def tick(self, elapsed_seconds: float) -> None:
+        """Time has passed."""
+
+    def finished(self, record: TrialRecord) -> None:
+        """A trial is over and recorded."""
+
+
+class Session:
+    """One start of a search, new or resumed."""
+
+    def __init__(self, folder: RunFolder, num_classes: int, progress: Progress) -> None:
+        self.folder = folder
+        self.run = folder.run_file()
+        self.space = load(self.run.space.name)
+        self.strategy = build_strategy(self.run, self.space, num_classes)
+        self.progress = progress
+        self.records = folder.trials()
+        for record in self.records:
+            self.strategy.tell(record.candidate, record.scores)
+        self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
+        self._started = time.perf_counter()
+        self._in_flight = 0
+
+    def elapsed_seconds(self) -> float:
+        """Seconds that this run has been running, over all of its starts."""
+        return self._elapsed_before + time.perf_counter() - self._started
+
+    def ask(self) -> tuple[int, Candidate] | None:
+        """The next trial; None to wait. Raises StopIteration when the budget is spent or the
+        space exhausted."""
+        budget = self.run.budget
+        if budget.trials is not None and len(self.records) + self._in_flight >= budget.trials:
+            raise StopIteration
+        if budget.seconds is not None and self.elapsed_seconds() >= budget.seconds:
+            raise StopIteration
+        number = self.strategy.number
+        candidate = self.strategy.ask()
+        if candidate is None:
+            if self.strategy.exhausted or not self._in_flight:
+                raise StopIteration
+            return None
+        self._in_flight += 1
+        return number, candidate
+
+    def record(self, outcome: Outcome) -> None:
+        """Put a trial on disk, then tell the strategy."""
+        record = TrialRecord(
+            number=outcome.number,
+            candidate=outcome.candidate,
+            architecture=structural_hash(self.space.build(outcome.candidate)),
+            scores=outcome.scores,
+            reason=outcome.reason,
+            train_seconds=round(outcome.train_seconds, 3),
+            wall_seconds=round(outcome.wall_seconds, 3),
+            elapsed_seconds=round(self.elapsed_seconds(), 3),
+            attempts=outcome.attempts,
+            curve=tuple(round(loss, 4) for loss in outcome.curve),
+        )
+        self.folder.append(record)
+        self.records.append(record)
+        self._in_flight -= 1
+        self.strategy.tell(record.candidate, record.scores)
+        self.progress.finished(record)
+
+    def execute(self) -> None:
+        """Run until the budget is spent."""
+        from senet_nas.search.tune_runner import run_trials
+
+        self.progress.start(self.run, self.records)
+        self._started = time.perf_counter()
+        trials = Trials(self.ask, self.record, lambda: self.progress.tick(self.elapsed_seconds()))
+        if not self.is_over():
+            run_trials(self.run, trials)
+
+    def is_over(self) -> bool:
+        """Whether the budget was spent before this start."""
+        trials, seconds = self.run.budget.trials, self.run.budget.seconds
+        return (trials is not None and len(self.records) >= trials) or (
+            seconds is not None and self.elapsed_seconds() >= seconds
+        )
+
+
+def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
+    """A new run in the folder `out`. Raises `InputError` for what a user can mend, before
+    anything is written."""
+    num_classes = _preflight(run)
+    folder = RunFolder.create(out, run)
+    with folder.lock():
+        Session(folder, num_classes, progress).execute()
+    return folder
+
+
+def resume(path: Path, progress: Progress) -> RunFolder:
+    """Go on with a run where it stopped; at once where it had ended."""
+    folder = RunFolder.open(path)
+    with folder.lock():
+        run = folder.run_file()
+        num_classes = _preflight(run)
+        session = Session(folder, num_classes, progress)
+        folder.drop_half_line()
+        session.execute()
+    return folder
+
+
+def build_strategy(run: RunFile, space: SearchSpace, num_classes: int) -> AskTell:
+    """The run's strategy, which knows the costs that need no training."""
+    return make_strategy(
+        run.strategy.name,
+        space,
+        objectives=run.objectives,
+        seed=run.strategy.seed,
+        known=known_costs(run, space, num_classes),
+        limits=run.limits,
+        **run.strategy.settings(),
+    )
+
+
+def known_costs(
+    run: RunFile, space: SearchSpace, num_classes: int
+) -> Mapping[str, Callable[[Candidate], float]]:
+    """For each cost that the run limits or optimises, a function of the candidate. Measured
+    latency is known beforehand only where it is limited."""
+    size = run.evaluation.image_size
+
+    def counted(name: str) -> Callable[[Candidate], float]:
+        return lambda c: float(getattr(cost(space.build(c), size, num_classes), name))
+
+    wanted = {name for name in COSTS if name in run.objectives or name in run.limits}
+    known = {name: counted(name) for name in wanted - {"latency_ms"}}
+    if "latency_ms" in run.limits:
+        known["latency_ms"] = lambda c: measure_latency(space.build(c), size, num_classes)
+    return known
+
+
+def _preflight(run: RunFile) -> int:
+    """Everything that can be wrong with a run before hours are spent; its number of classes."""
+    from senet_nas.training import load_recipe
+
+    load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
+    images = load_images(run.evaluation.data, "train", run.evaluation.image_size)
+    num_classes = len(images.classes)
+    if num_classes < 2:
+        raise InputError(f"{run.evaluation.data}: one class alone, {images.classes[0]!r}")
+    build_strategy(run, load(run.space.name), num_classes)
+    return num_classes

@@ -1,0 +1,232 @@
+"""The one door to Ray Tune: candidates from a strategy go to reused workers, results come back.
+
+Each trial is one step of a Tune trainable whose actor is kept for the next, with the decoded
+images in it, so that a trial costs little beyond its training. Tune restarts a trial once where
+its worker failed; everything else about a trial is the project's own.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from typing import Any
+
+# Before ray is imported: Ctrl-C comes through to us, the run folder is the one record.
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from search_space import Candidate, InputError, load
+from search_space.registry import EXTENSIONS_VARIABLE
+from senet_nas.search.outcome import Asked, Outcome, Trials
+from senet_nas.search.run_file import EvaluationSection, ResourcesSection, RunFile
+
+OBJECT_STORE_BYTES = 200 * 2**20
+
+
+def run_trials(run: RunFile, trials: Trials) -> None:
+    """Run trials on Ray Tune until `trials.ask` raises StopIteration.
+
+    Uses the cluster at RAY_ADDRESS where that is set, else starts Ray on this machine.
+    Raises `InputError` where the resources asked for aren't there.
+    """
+    _start_ray()
+    try:
+        workers = _workers(run.resources)
+        adapter = _Adapter(trials, workers)
+        with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
+            tune.Tuner(
+                _trainable(run),
+                tune_config=tune.TuneConfig(search_alg=adapter, num_samples=-1, reuse_actors=True),
+                run_config=tune.RunConfig(
+                    storage_path=storage,
+                    verbose=0,
+                    callbacks=[_Listener(adapter)],
+                    failure_config=tune.FailureConfig(max_failures=1),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            ).fit()
+        if adapter.error is not None:
+            raise adapter.error
+    finally:
+        ray.shutdown()
+
+
+def _start_ray() -> None:
+    extensions = os.environ.get(EXTENSIONS_VARIABLE, "")
+    common: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+        "runtime_env": {"env_vars": {EXTENSIONS_VARIABLE: extensions}} if extensions else None,
+    }
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**common)
+    else:
+        ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
+
+
+def _workers(resources: ResourcesSection) -> int:
+    """How many trials run at a time; `InputError` where not even one has room."""
+    there = ray.cluster_resources()
+    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    room = int(cpus // resources.cpus_per_trial)
+    if resources.gpus_per_trial:
+        room = min(room, int(gpus / resources.gpus_per_trial + 1e-9))
+    wanted = resources.workers or room
+    if room < max(1, wanted):
+        raise InputError(
+            f"resources: {max(1, wanted)} workers of {resources.cpus_per_trial} CPUs and "
+            f"{resources.gpus_per_trial:g} GPUs don't fit: there are {cpus:g} CPUs and {gpus:g} "
+            "GPUs (set resources.workers, resources.cpus_per_trial or resources.gpus_per_trial)"
+        )
+    return wanted
+
+
+def _trainable(run: RunFile) -> Any:
+    resources = {"cpu": run.resources.cpus_per_trial, "gpu": run.resources.gpus_per_trial}
+    with_settings = tune.with_parameters(
+        CandidateTrainable,
+        settings={
+            "space": run.space.name,
+            "evaluation": run.evaluation.model_dump(),
+            "latency": "latency_ms" in run.objectives,
+            "cpus": run.resources.cpus_per_trial,
+            "gpus": run.resources.gpus_per_trial,
+        },
+    )
+    return tune.with_resources(with_settings, resources)
+
+
+class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
+    """One evaluation a trial, in an actor that stays and keeps its images."""
+
+    def setup(self, config: dict[str, Any], settings: dict[str, Any]) -> None:
+        """Decode the images, once an actor."""
+        import torch
+
+        from senet_nas.search.evaluation import Evaluator
+
+        torch.set_num_threads(settings["cpus"])
+        self._space = load(settings["space"])
+        evaluation = EvaluationSection(**settings["evaluation"])
+        device = "cuda" if settings["gpus"] else "cpu"
+        self._evaluate = Evaluator(evaluation, device, settings["latency"])
+        self._candidate: Candidate = tuple(config["candidate"])
+
+    def reset_config(self, config: dict[str, Any]) -> bool:
+        """Take the next trial. True: the actor can be reused."""
+        self._candidate = tuple(config["candidate"])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train and score the candidate. A loss that isn't finite is a result: it would not
+        pass. Other faults are raised, for Tune to try once more in a new worker."""
+        from senet_nas.training import NonFiniteLossError
+
+        try:
+            evaluation = self._evaluate(self._space.build(self._candidate))
+        except NonFiniteLossError as error:
+            return {"reason": str(error), "done": True}
+        return {
+            "scores": evaluation.scores,
+            "curve": evaluation.curve,
+            "train_seconds": evaluation.seconds,
+            "done": True,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: a trial is one step."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: a trial that is tried again starts anew."""
+
+
+class _Adapter(Searcher):  # type: ignore[misc]
+    """Ray Tune's searcher over `Trials`. Tune sees no scores: strategies have several."""
+
+    def __init__(self, trials: Trials, workers: int) -> None:
+        super().__init__(metric="done", mode="max")
+        self.trials = trials
+        self.workers = workers
+        self.error: BaseException | None = None
+        self._running: dict[str, tuple[Asked, float]] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.error is not None:
+            return str(Searcher.FINISHED)
+        if len(self._running) >= self.workers:
+            return None
+        try:
+            asked = self.trials.ask()
+        except StopIteration:
+            return str(Searcher.FINISHED)
+        if asked is None:
+            return None
+        self._running[trial_id] = asked, time.perf_counter()
+        return {"candidate": list(asked[1])}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the listener has the whole trial, with what went wrong."""
+
+    def finish(self, trial: Any) -> None:
+        """Record a trial that is over, for good or ill."""
+        (number, candidate), started = self._running.pop(trial.trial_id)
+        result = trial.last_result or {}
+        scores = result.get("scores")
+        outcome = Outcome(
+            number,
+            candidate,
+            scores,
+            None if scores else result.get("reason") or _reason(trial),
+            result.get("train_seconds", 0.0),
+            time.perf_counter() - started,
+            trial.num_failures + (1 if trial.get_error() is None else 0),
+            tuple(result.get("curve", ())),
+        )
+        try:
+            self.trials.record(outcome)
+        except Exception as fault:  # Tune would swallow it and go on
+            self.error = fault
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: `trials.jsonl` is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, likewise."""
+
+
+class _Listener(tune.Callback):  # type: ignore[misc]
+    """Tells the adapter of every trial that is over."""
+
+    def __init__(self, adapter: _Adapter) -> None:
+        self.adapter = adapter
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.adapter.trials.tick()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.adapter.finish(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.adapter.finish(trial)
+
+
+def _reason(trial: Any) -> str:
+    """The last line of what the worker raised, or that it died."""
+    error = trial.get_error()
+    if error is None:
+        return "no result"
+    if isinstance(error, ray.exceptions.RayActorError):
+        return "its worker died"
+    cause = getattr(error, "cause", None) or error
+    return f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1]}"[:500]

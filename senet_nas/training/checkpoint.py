@@ -1,0 +1,110 @@
+"""A trained network in one safetensors file: weights, and in its header all that using it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from search_space import Architecture
+from search_space.errors import InputError
+from senet_nas.data import RGB, write_atomically
+from senet_nas.nn import Network, build_network
+
+_KEY = "senet_nas"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A network as a value: what it is, what it learned, what it was taught on.
+
+    weights: parameters and buffers by name. classes: in the order of the logits. mean, std: of
+    each channel, 0 to 1. image_size: in pixels. metadata: whatever JSON holds (accuracy, recipe,
+    seed).
+    """
+
+    architecture: Architecture
+    weights: Mapping[str, Tensor]
+    classes: tuple[str, ...]
+    mean: RGB
+    std: RGB
+    image_size: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def network(self) -> Network:
+        """The network with these weights, in evaluation mode, on the CPU.
+
+        Raises `InputError` where the weights aren't those of the architecture.
+        """
+        network = build_network(self.architecture, len(self.classes), self.image_size)
+        try:
+            network.load_state_dict(self.weights)
+        except RuntimeError as error:
+            problem = " ".join(str(error).split())
+            raise InputError(f"weights do not fit the architecture: {problem[:300]}") from None
+        return network.eval()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint by way of a temporary file. Raises `OSError`."""
+    about = {
+        "format": _FORMAT,
+        "architecture": json.loads(checkpoint.architecture.to_json()),
+        "classes": checkpoint.classes,
+        "mean": checkpoint.mean,
+        "std": checkpoint.std,
+        "image_size": checkpoint.image_size,
+        "metadata": checkpoint.metadata,
+    }
+    save_tensors(path, checkpoint.weights, about)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """The checkpoint in a file. Raises `InputError` naming a file that is missing, damaged, or
+    something else."""
+    weights, about = load_tensors(Path(path), "checkpoint")
+    try:
+        if about["format"] != _FORMAT:
+            raise InputError(f"format {about['format']!r} is not known (allowed: {_FORMAT})")
+        return Checkpoint(
+            Architecture.from_json(json.dumps(about["architecture"])),
+            weights,
+            tuple(about["classes"]),
+            _rgb(about["mean"]),
+            _rgb(about["std"]),
+            int(about["image_size"]),
+            about["metadata"],
+        )
+    except (KeyError, TypeError, ValueError) as error:  # InputError is a ValueError
+        raise InputError(f"{path}: not a checkpoint of senet-nas: {error}") from None
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write tensors, and JSON in their file's header, by way of a temporary file."""
+    on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {_KEY: json.dumps(about)}
+    write_atomically(path, lambda temporary: save_file(on_host, temporary, metadata))
+
+
+def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_tensors` wrote. Raises `InputError` that calls the file a `kind`."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such {kind}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})[_KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: damaged, or not a {kind} of senet-nas: {error}") from None
+
+
+def _rgb(values: Any) -> RGB:
+    red, green, blue = map(float, values)
+    return red, green, blue

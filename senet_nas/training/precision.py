@@ -1,0 +1,49 @@
+"""Mixed precision: which arithmetic a device does well, and where a network opts out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from senet_nas.training.device import has_bfloat16
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """`auto`, `bf16` or `fp32` as a dtype: `auto` is bfloat16 on devices with hardware for it."""
+    if precision == "auto":
+        precision = "bf16" if has_bfloat16(device) else "fp32"
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+@contextmanager
+def mixed_precision(network: nn.Module, dtype: torch.dtype, device: torch.device) -> Iterator[None]:
+    """Inside, `network` computes in `dtype`; its weights stay in float32.
+
+    On CPUs, depthwise convolutions with a stride stay in float32: their backward pass in bfloat16
+    takes some 14 times as long (torch 2.14), which alone made training slower than in float32.
+    """
+    convolutions = [m for m in network.modules() if type(m) is nn.Conv2d]
+    slow = [m for m in convolutions if _is_strided_depthwise(m)]
+    if device.type != "cpu" or dtype == torch.float32:
+        slow = []
+    for module in slow:
+        module.forward = partial(_in_float32, module)  # type: ignore[method-assign]
+    try:
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            yield
+    finally:
+        for module in slow:
+            del module.forward  # the class's own again
+
+
+def _in_float32(module: nn.Conv2d, x: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return nn.Conv2d.forward(module, x.float()).to(x.dtype)
+
+
+def _is_strided_depthwise(module: nn.Conv2d) -> bool:
+    return module.groups == module.in_channels > 1 < max(module.stride)

@@ -1,0 +1,91 @@
+"""What a retraining keeps in its folder so that it can go on after any interruption."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from search_space import checks
+from search_space.errors import InputError
+from senet_nas.data import write_atomically
+from senet_nas.training.checkpoint import load_tensors, save_tensors
+from senet_nas.training.loop import EpochReport, TrainingState
+
+STATE_FILE = "state.safetensors"
+METRICS_FILE = "metrics.jsonl"
+
+
+def save_state(out: Path, state: TrainingState, identity: dict[str, Any], seconds: float) -> None:
+    """Write where training stands. identity: what must be the same to go on. seconds: trained."""
+    tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
+    tensors |= {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
+    about = {"epoch": state.epoch, "seconds": seconds, "identity": identity}
+    save_tensors(out / STATE_FILE, tensors, about)
+
+
+def load_state(out: Path, identity: dict[str, Any]) -> tuple[TrainingState | None, float]:
+    """What `save_state` wrote, and the seconds trained; (None, 0) where there is nothing yet.
+
+    Raises `InputError` where it is damaged or of another identity.
+    """
+    path = out / STATE_FILE
+    if not path.exists():
+        return None, 0.0
+    tensors, about = load_tensors(path, "training state")
+    if not {"epoch", "seconds", "identity"} <= about.keys():
+        raise InputError(f"{path}: not a training state of senet-nas")
+    check_identity(path, about["identity"], identity)
+    weights, momentum = (
+        {name.removeprefix(kind): t for name, t in tensors.items() if name.startswith(kind)}
+        for kind in ("weights/", "momentum/")
+    )
+    return TrainingState(int(about["epoch"]), weights, momentum), float(about["seconds"])
+
+
+def check_identity(path: Path, found: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Raise `InputError` where a file belongs to another training, naming what differs."""
+    checks.mapping(f"{path}: identity", found)
+    for key, wanted in json.loads(json.dumps(identity)).items():
+        if found.get(key) != wanted:
+            raise InputError(
+                f"{path}: was made with another {key}{_difference(found.get(key), wanted)}; "
+                "give the same to go on, or another output folder"
+            )
+
+
+def trim_metrics(out: Path, epochs: int) -> None:
+    """Drop the lines of epochs after `epochs`, which will be trained again, and a torn one."""
+    path = out / METRICS_FILE
+    if not path.exists():
+        return
+    kept = [
+        line
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if (entry := _parsed(line)) is not None and entry["epoch"] <= epochs
+    ]
+    text = "".join(f"{line}\n" for line in kept)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def append_metrics(out: Path, report: EpochReport) -> None:
+    """One line of JSON for an epoch."""
+    with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(report)) + "\n")
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return entry
+
+
+def _difference(found: object, wanted: object) -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        parts = [f"{k} {found.get(k)!r}, not {v!r}" for k, v in wanted.items() if found.get(k) != v]
+        return f" ({'; '.join(parts)})"
+    short = isinstance(wanted, int | float)
+    return f" ({found!r}, not {wanted!r})" if short else ""

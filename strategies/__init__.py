@@ -1,0 +1,74 @@
+"""How to search: one file a strategy, all behind ask and tell.
+
+Needs numpy and moocore; sees candidates and scores, never networks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from search_space.errors import InputError, one_of
+from search_space.registry import lookup, names
+from search_space.space import Candidate, SearchSpace
+from strategies.core.ask_tell import AskTell
+from strategies.core.limits import Bound
+from strategies.core.objectives import Objectives
+from strategies.core.protocol import Proposer, Trial
+
+__all__ = [
+    "AskTell",
+    "Objectives",
+    "Proposer",
+    "Trial",
+    "make_strategy",
+    "strategy_names",
+    "strategy_settings",
+]
+
+
+def make_strategy(
+    name: str,
+    space: SearchSpace,
+    objectives: Mapping[str, str],
+    seed: int = 0,
+    known: Mapping[str, Callable[[Candidate], float]] | None = None,
+    limits: Mapping[str, Bound] | None = None,
+    **settings: Any,
+) -> AskTell:
+    """A strategy by name, ready to ask and tell.
+
+    objectives: "max" or "min" by the name of a score. known: functions that compute a score of a
+    candidate before it is trained. limits: by the name of a known score, the most that it may be,
+    or (least, most). settings: the strategy's own, as `strategy_settings` lists them.
+    Raises `InputError` for what isn't known or allowed.
+    """
+    goals = Objectives(objectives)
+    allowed = strategy_settings(name)
+    for key in settings:
+        if key not in allowed:
+            if not allowed:
+                raise InputError(f"{name} has no settings, so not {key!r}")
+            raise one_of(f"{name}: setting", key, allowed)
+    proposer: Proposer = _proposer_class(name)(space, goals, **settings)
+    return AskTell(proposer, space, goals, seed=seed, known=known or {}, limits=limits or {})
+
+
+def strategy_names() -> list[str]:
+    """The names that `make_strategy` takes."""
+    return names("strategies")
+
+
+def strategy_settings(name: str) -> dict[str, Any]:
+    """A strategy's settings with their defaults; its class says what they mean."""
+    parameters = list(inspect.signature(_proposer_class(name)).parameters.values())
+    return {parameter.name: parameter.default for parameter in parameters[2:]}
+
+
+def _proposer_class(name: str) -> Callable[..., Proposer]:
+    module = lookup("strategies", name, "strategy")
+    found: Callable[..., Proposer] | None = getattr(module, "Strategy", None)
+    if found is None:
+        raise InputError(f"strategy {name!r}: {module.__file__} has no class `Strategy`")
+    return found

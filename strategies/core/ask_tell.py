@@ -1,0 +1,153 @@
+"""Ask and tell: everything about a search that is the same for every strategy.
+
+The n-th trial is drawn with `default_rng([seed, n])` and only `tell` changes what is learned, so
+a new strategy that is told a recorded history continues as the recorded one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from search_space import checks
+from search_space.errors import InputError
+from search_space.space import Candidate, SearchSpace
+from strategies.core.front import Front
+from strategies.core.limits import Bound, Known, Limits
+from strategies.core.objectives import Objectives
+from strategies.core.protocol import Proposer, Trial
+from strategies.core.unseen import Unseen
+from strategies.core.walk import walk_to_free
+
+PROPOSALS = 20  # tried before the strategy is taken to have nothing new
+WALKS = 4
+WALK_STEPS = 100
+SMALL_SPACE = 100_000  # candidates; up to here all are listed before a search is at its end
+
+
+class AskTell:
+    """A strategy at work: candidates out, scores in.
+
+    No candidate is given twice, failed ones included, and none outside of the limits.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        space: SearchSpace,
+        objectives: Objectives,
+        seed: int,
+        known: Known,
+        limits: Mapping[str, Bound],
+    ) -> None:
+        checks.integer("seed", seed, least=0)
+        self.space = space
+        self.objectives = objectives
+        self._proposer = proposer
+        self._seed = seed
+        self._limits = Limits(known, limits)
+        self._told: dict[Candidate, Trial] = {}
+        self._pending: dict[Candidate, None] = {}
+        self._front = Front(len(objectives.names))
+        self._exhausted = False
+
+    @property
+    def number(self) -> int:
+        """The number of the next trial: how many were told or are pending."""
+        return len(self._told) + len(self._pending)
+
+    @property
+    def pending(self) -> tuple[Candidate, ...]:
+        """Candidates asked for and not yet told, in the order of asking."""
+        return tuple(self._pending)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial told, in the order of arrival, failed ones included."""
+        return tuple(self._told.values())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last `ask` found nothing and no further result can change that."""
+        return self._exhausted
+
+    def ask(self) -> Candidate | None:
+        """The next candidate to evaluate.
+
+        None where there is none: for good if `exhausted`, else until a pending trial is told.
+        """
+        rng = np.random.default_rng([self._seed, self.number])
+        found = self._propose(rng) or self._walk(rng)
+        if found is None and self._is_small:
+            found = self._unseen.first_from(self.space.sample(rng))
+        self._exhausted = found is None and (self._is_small or not self._pending)
+        if found is not None:
+            self._pending[found] = None
+        return found
+
+    def tell(self, candidate: Sequence[int], scores: Mapping[str, Any] | None) -> None:
+        """The scores of a candidate, asked for or not; None where its evaluation failed.
+
+        Objectives that are known before training may be left out; scores that are no objectives
+        are kept in the record. Raises `InputError`, and changes nothing, where an objective is
+        missing or not finite, or the candidate was told before.
+        """
+        told = self.space.normalise(candidate)
+        if told in self._told:
+            earlier = self._told[told].number
+            raise InputError(f"candidate {told} was told before, as trial {earlier}")
+        record = None if scores is None else self._completed(told, scores)
+        losses = () if record is None else self.objectives.losses(record)
+        trial = Trial(len(self._told), told, record, losses)
+        self._pending.pop(told, None)
+        self._told[told] = trial
+        if record is not None:
+            self._front.add(trial)
+            self._proposer.learn(trial)
+
+    def front(self) -> list[tuple[Candidate, dict[str, Any]]]:
+        """The non-dominated candidates with their scores, in the order of arrival."""
+        return [(trial.candidate, dict(trial.scores or {})) for trial in self._front.trials]
+
+    def _completed(self, candidate: Candidate, scores: Mapping[str, Any]) -> dict[str, Any]:
+        absent = [n for n in self.objectives.names if n not in scores and n in self._limits]
+        return {**scores, **{name: self._limits.value(name, candidate) for name in absent}}
+
+    def _propose(self, rng: np.random.Generator) -> Candidate | None:
+        for _ in range(PROPOSALS):
+            candidate = self.space.normalise(self._proposer.propose(rng))
+            if self._is_free(candidate):
+                return candidate
+        return None
+
+    def _walk(self, rng: np.random.Generator) -> Candidate | None:
+        """From members of the front and from random candidates in turn."""
+        for walk in range(WALKS):
+            best = self._front.trials
+            if walk % 2 == 0 and best:
+                start = best[int(rng.integers(len(best)))].candidate
+            else:
+                start = self.space.sample(rng)
+            found = walk_to_free(
+                self.space, start, rng, self._limits.excess, self._is_taken, WALK_STEPS
+            )
+            if found is not None:
+                return found
+        return None
+
+    def _is_taken(self, candidate: Candidate) -> bool:
+        return candidate in self._told or candidate in self._pending
+
+    def _is_free(self, candidate: Candidate) -> bool:
+        return not self._is_taken(candidate) and self._limits.excess(candidate) == 0
+
+    @cached_property
+    def _is_small(self) -> bool:
+        return self.space.size() <= SMALL_SPACE
+
+    @cached_property
+    def _unseen(self) -> Unseen:
+        return Unseen(self.space, self._is_free)

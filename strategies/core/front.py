@@ -1,0 +1,25 @@
+"""The non-dominated trials so far, kept up to date one trial at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from strategies.core.pareto import dominated_by, dominates
+from strategies.core.protocol import Trial
+
+
+class Front:
+    """Non-dominated trials in order of arrival. Trials with equal losses all stay."""
+
+    def __init__(self, objectives: int) -> None:
+        self.trials: list[Trial] = []
+        self._losses = np.empty((0, objectives))
+
+    def add(self, trial: Trial) -> None:
+        """Takes a trial in where none dominates it, and drops those that it dominates."""
+        point = np.array(trial.losses)
+        if dominates(self._losses, point):
+            return
+        keep = ~dominated_by(self._losses, point)
+        self.trials = [t for t, kept in zip(self.trials, keep, strict=True) if kept] + [trial]
+        self._losses = np.vstack([self._losses[keep], point])

@@ -1,0 +1,43 @@
+"""What a strategy has to be: it proposes candidates and learns from finished trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from search_space.space import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One evaluated candidate.
+
+    number: its place in the order of arrival, from 0. scores: everything that was measured, or
+    None where the evaluation failed. losses: the objectives as numbers to minimise, in their
+    order; empty where it failed.
+    """
+
+    number: int
+    candidate: Candidate
+    scores: Mapping[str, Any] | None
+    losses: tuple[float, ...]
+
+
+class Proposer(Protocol):
+    """The part of a strategy that differs between methods.
+
+    A file `strategies/<name>.py` holds one as class `Strategy`, made from a search space, an
+    `Objectives` and its settings (keyword arguments with defaults). Duplicates, limits, failed
+    and pending trials are `AskTell`'s: a proposal that can't be used is asked for again.
+    """
+
+    def propose(self, rng: np.random.Generator) -> Candidate:
+        """A candidate drawn with `rng` alone. Changes nothing."""
+        ...
+
+    def learn(self, trial: Trial) -> None:
+        """Takes in one trial that succeeded. The only place where state changes."""
+        ...
