@@ -231,8 +231,12 @@ class SearchSpace:
     def fingerprint(self) -> str:
         """A hash of the decisions, to tell whether candidates of another run mean the same."""
         described = [
-            (d.name, [option_label(o) for o in d.options], sorted(map(str, d.when.items())))
-            for d in self.decisions
+            (
+                decision.name,
+                [option_label(option) for option in decision.options],
+                [(parent, sorted(allowed)) for parent, allowed in conditions],
+            )
+            for decision, conditions in zip(self.decisions, self._conditions, strict=True)
         ]
         return hashlib.sha256(repr(described).encode()).hexdigest()[:16]
 

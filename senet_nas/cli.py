@@ -68,7 +68,14 @@ def search(
     run = load_run_file(run_file, sets or [], data)
     folder_path = out or Path("runs/out") / run_file.stem
     if dry_run:
-        _print_estimate(run, as_json)
+        from senet_nas.analysis.show import print_values
+        from senet_nas.search.estimate import estimate
+
+        expected = estimate(run).to_data()
+        if as_json:
+            _print_json(expected)
+        else:
+            print_values(f"{run_file}: what it would take", expected)
         return
     with _progress() as progress:
         if go_on and (folder_path / "run.toml").is_file():
@@ -96,12 +103,20 @@ def front(
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Runs' folders.")],
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw them, too: a file ending in .svg, .png or .pdf.")
+    ] = None,
 ) -> None:
     """The non-dominated trials of runs, and their hypervolume."""
     from senet_nas.analysis import show
     from senet_nas.search import RunFolder
 
-    fronts = {str(path): show.load_front(RunFolder.open(path)) for path in directories}
+    folders = {str(path): RunFolder.open(path) for path in directories}
+    fronts = {name: show.load_front(folder) for name, folder in folders.items()}
+    if picture is not None:
+        from senet_nas.analysis.picture import draw_fronts
+
+        draw_fronts(folders, picture)
     if as_json:
         _print_json(show.fronts_to_data(fronts))
     elif as_csv:

@@ -74,13 +74,13 @@ def measure_latency(
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.randn(batch_size, 3, image_size, image_size, device=device)
     images = images.to(memory_format=torch.channels_last)
-    synchronise = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
     times = []
     with torch.inference_mode():
         for _ in range(repeats + 5):
             started = time.perf_counter()
             network(images)
-            synchronise()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize(device)
             times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times[5:])
 

@@ -105,4 +105,5 @@ def _bend(losses: np.ndarray) -> np.ndarray:
     front's extent, (points,). The largest is the knee (Das 1999, normal-boundary)."""
     low, high = losses.min(axis=0), losses.max(axis=0)
     scaled = (losses - low) / np.where(high > low, high - low, 1.0)
-    return 1.0 - scaled.sum(axis=1)
+    depth: np.ndarray = 1.0 - scaled.sum(axis=1)
+    return depth

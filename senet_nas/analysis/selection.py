@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def choose(source: str, arch: str | None, data: str | None, out: Path | None) ->
 
 
 def pick(
-    records: list[TrialRecord], objectives: dict[str, str], arch: str | None, where: str
+    records: list[TrialRecord], objectives: Mapping[str, str], arch: str | None, where: str
 ) -> TrialRecord:
     """The trial with this number or architecture hash (or its beginning), or the knee's."""
     if arch is None:

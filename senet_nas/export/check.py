@@ -38,7 +38,7 @@ def compare(
         expected = network(images)
     largest, agreeing = 0.0, 100.0
     for size in BATCH_SIZES:
-        got = torch.cat([run(batch) for batch in images.split(size)])
+        got = torch.cat([run(batch) for batch in torch.split(images, size)])
         largest = max(largest, (got - expected).abs().max().item())
         same = (got.argmax(1) == expected.argmax(1)).float().mean().item()
         agreeing = min(agreeing, 100 * same)

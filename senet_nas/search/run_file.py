@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from search_space import InputError, load
 from search_space.errors import one_of
+from senet_nas.training import load_recipe
+from strategies import make_strategy, strategy_settings
 
 MEASURED = ("accuracy", "top5", "loss")
 COSTS = ("params", "macs", "activations", "latency_ms")
@@ -139,7 +141,8 @@ def parse_run_file(table: Mapping[str, Any], where: str) -> RunFile:
 
 
 def _check(run: RunFile) -> None:
-    fingerprint = load(run.space.name).fingerprint()
+    space = load(run.space.name)
+    fingerprint = space.fingerprint()
     if run.space.fingerprint not in (None, fingerprint):
         raise InputError(
             f"space.fingerprint: the decisions of {run.space.name!r} have changed since this run "
@@ -155,6 +158,12 @@ def _check(run: RunFile) -> None:
     for name in run.limits:
         if name not in COSTS:
             raise one_of("limits: key", name, COSTS)
+    settings = run.strategy.settings()
+    for key in settings:
+        if key not in (allowed := strategy_settings(run.strategy.name)):
+            raise one_of("strategy: key", key, ["name", "seed", *allowed])
+    make_strategy(run.strategy.name, space, run.objectives, **settings)
+    load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
     gpus = run.resources.gpus_per_trial
     if gpus > 1 and gpus != int(gpus):
         raise InputError(

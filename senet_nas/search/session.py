@@ -44,6 +44,7 @@ class Session:
         self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
         self._started = time.perf_counter()
         self._in_flight = 0
+        self._next_number = 1 + max((r.number for r in self.records), default=-1)
 
     def elapsed_seconds(self) -> float:
         """Seconds that this run has been running, over all of its starts."""
@@ -57,14 +58,14 @@ class Session:
             raise StopIteration
         if budget.seconds is not None and self.elapsed_seconds() >= budget.seconds:
             raise StopIteration
-        number = self.strategy.number
         candidate = self.strategy.ask()
         if candidate is None:
             if self.strategy.exhausted or not self._in_flight:
                 raise StopIteration
             return None
         self._in_flight += 1
-        return number, candidate
+        self._next_number += 1
+        return self._next_number - 1, candidate
 
     def record(self, outcome: Outcome) -> None:
         """Put a trial on disk, then tell the strategy."""
@@ -158,9 +159,6 @@ def known_costs(
 
 def _preflight(run: RunFile) -> int:
     """Everything that can be wrong with a run before hours are spent; its number of classes."""
-    from senet_nas.training import load_recipe
-
-    load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
     images = load_images(run.evaluation.data, "train", run.evaluation.image_size)
     num_classes = len(images.classes)
     if num_classes < 2:

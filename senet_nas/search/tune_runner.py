@@ -198,6 +198,9 @@ class _Adapter(Searcher):  # type: ignore[misc]
         except Exception as fault:  # Tune would swallow it and go on
             self.error = fault
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune keeps copies for a restore of its own; ours is `trials.jsonl`
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: `trials.jsonl` is the state."""
 
@@ -210,6 +213,9 @@ class _Listener(tune.Callback):  # type: ignore[misc]
 
     def __init__(self, adapter: _Adapter) -> None:
         self.adapter = adapter
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.adapter.trials.tick()

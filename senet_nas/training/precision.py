@@ -33,7 +33,9 @@ def mixed_precision(network: nn.Module, dtype: torch.dtype, device: torch.device
     for module in slow:
         module.forward = partial(_in_float32, module)  # type: ignore[method-assign]
     try:
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        # No cache: it keeps weights as they were cast first, and this spans many updates of them.
+        enabled = dtype != torch.float32
+        with torch.autocast(device.type, dtype, enabled=enabled, cache_enabled=False):
             yield
     finally:
         for module in slow:

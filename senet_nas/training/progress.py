@@ -91,6 +91,7 @@ class EpochProgress:
             self._bar.stop()
 
     def __call__(self, report: EpochReport) -> None:
+        """Show an epoch that is over."""
         text = (
             f"epoch {report.epoch}/{report.epochs}, loss {report.loss:.3f}, "
             f"{report.images_per_second:.0f} images/s"

@@ -191,7 +191,7 @@ def test_three_objectives(name):
 def found(name, problem_name, seed):
     problem = PROBLEMS[problem_name]
     strategy = make(name, problem, seed=seed, **small(name))
-    run(strategy, problem.score, 300)
+    run(strategy, problem.score, 500)
     return hypervolume(strategy, problem)
 
 

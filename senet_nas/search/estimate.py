@@ -1,0 +1,90 @@
+"""How long a run will take, measured on a few of its candidates before hours are spent."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from search_space import Architecture, load
+from senet_nas.search.evaluation import Evaluator
+from senet_nas.search.run_file import RunFile
+from senet_nas.training import train
+
+SAMPLED = 3
+IMAGES = 512
+SCORING_SHARE = 1 / 3  # of a training image's time, for one that is only scored
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """trial_seconds: the median candidate's, with its worker alone on the machine. workers: at a
+    time on this machine. trials: by the budget. total_seconds: of the whole run."""
+
+    training_images: int
+    validation_images: int
+    trial_seconds: float
+    workers: int
+    trials: int
+    total_seconds: float
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def estimate(run: RunFile) -> Estimate:
+    """Train three random candidates on a few images, and reckon from their speed.
+
+    Raises `InputError` as the run itself would.
+    """
+    resources = run.resources
+    torch.set_num_threads(resources.cpus_per_trial)
+    device = "cuda" if resources.gpus_per_trial and torch.cuda.is_available() else "cpu"
+    evaluator = Evaluator(run.evaluation, device)
+    space = load(run.space.name)
+    rng = np.random.default_rng(run.strategy.seed)
+    rate = statistics.median(
+        _images_per_second(evaluator, space.build(space.sample(rng))) for _ in range(SAMPLED)
+    )
+    training, validation = len(evaluator.training), len(evaluator.validation)
+    images = evaluator.recipe.epochs * training + SCORING_SHARE * validation
+    workers = resources.workers or _workers_here(run)
+    seconds = images / rate
+    trials = min(run.budget.trials or space.size(), space.size())
+    if run.budget.seconds is not None:
+        trials = min(trials, math.ceil(run.budget.seconds * workers / seconds))
+    total = seconds * trials / workers
+    return Estimate(training, validation, round(seconds, 2), workers, trials, round(total, 1))
+
+
+def _images_per_second(evaluator: Evaluator, architecture: Architecture) -> float:
+    """Of training, in the second of two short epochs."""
+    from senet_nas.training import seeded_network
+
+    images = evaluator.training.subset(torch.arange(min(IMAGES, len(evaluator.training))))
+    size = evaluator.settings.image_size
+    network = seeded_network(architecture, len(evaluator.classes), size, 0)
+    recipe = replace(evaluator.recipe, epochs=2, warmup_epochs=0.0)
+    rates: list[float] = []
+    train(
+        network,
+        images,
+        recipe,
+        seed=0,
+        device=evaluator.device,
+        on_epoch=lambda report, _: rates.append(report.images_per_second),
+    )
+    return rates[-1]
+
+
+def _workers_here(run: RunFile) -> int:
+    room = (os.cpu_count() or 1) // run.resources.cpus_per_trial
+    if run.resources.gpus_per_trial:
+        room = min(room, int(torch.cuda.device_count() / run.resources.gpus_per_trial))
+    return max(1, room)
