@@ -140,23 +140,22 @@ def _train_epoch(context: _Context, epoch: int, seed: int) -> EpochReport:
     loss_sum, rate = torch.zeros((), device=device), 0.0
     parts = batch_slices(count, recipe.batch_size)
     context.network.train()
-    with mixed_precision(context.network, context.dtype, device):
-        for step, part in enumerate(parts):
-            rate = learning_rate(recipe, epoch * len(parts) + step, len(parts))
-            chosen = order[part]
-            batch = augment(
-                images.pixels,
-                chosen,
-                draws[part],
-                recipe.augmentation,
-                context.mean,
-                context.std,
-                context.dtype,
-            )
-            loss = _step(context, batch, images.labels[chosen], rate)
-            loss_sum += loss * len(chosen)
-            if device.type == "cpu" or step % _STEPS_BETWEEN_CHECKS == 0:
-                _check(loss_sum, epoch, context.deadline)
+    for step, part in enumerate(parts):
+        rate = learning_rate(recipe, epoch * len(parts) + step, len(parts))
+        chosen = order[part]
+        batch = augment(
+            images.pixels,
+            chosen,
+            draws[part],
+            recipe.augmentation,
+            context.mean,
+            context.std,
+            context.dtype,
+        )
+        loss = _step(context, batch, images.labels[chosen], rate)
+        loss_sum += loss * len(chosen)
+        if device.type == "cpu" or step % _STEPS_BETWEEN_CHECKS == 0:
+            _check(loss_sum, epoch, context.deadline)
     _check(loss_sum, epoch, math.inf)
     seconds = time.monotonic() - started
     mean_loss = float(loss_sum) / count
@@ -166,7 +165,8 @@ def _train_epoch(context: _Context, epoch: int, seed: int) -> EpochReport:
 def _step(context: _Context, batch: Tensor, labels: Tensor, rate: float) -> Tensor:
     for group in context.optimiser.param_groups:
         group["lr"] = rate
-    logits = context.network(batch).float()
+    with mixed_precision(context.network, context.dtype, batch.device):
+        logits = context.network(batch).float()
     loss = F.cross_entropy(logits, labels, label_smoothing=context.recipe.label_smoothing)
     context.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -23,6 +23,9 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 def mixed_precision(network: nn.Module, dtype: torch.dtype, device: torch.device) -> Iterator[None]:
     """Inside, `network` computes in `dtype`; its weights stay in float32.
 
+    To stand around forward passes only: autocast keeps its copies of the weights until the end of
+    the context, so a step of the optimiser inside would go unseen.
+
     On CPUs, depthwise convolutions with a stride stay in float32: their backward pass in bfloat16
     takes some 14 times as long (torch 2.14), which alone made training slower than in float32.
     """

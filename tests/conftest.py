@@ -1,0 +1,32 @@
+"""What tests through the command line share: a few real images, a small run, no user's cache."""
+
+import os
+
+import pytest
+from commands import Folder, write_images, write_run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory):
+    """Decoded images are kept here, by this process and those that it starts."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """A folder of real images: three classes of CIFAR-10, 16 to train and 6 to test on each."""
+    return write_images(tmp_path_factory.mktemp("images") / "tiny")
+
+
+@pytest.fixture
+def folder(tmp_path, images, monkeypatch):
+    """An empty working folder with a run file in it, `run.toml`, for a search of seconds."""
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "run.toml", images)
+    return Folder(tmp_path)
