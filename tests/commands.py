@@ -18,6 +18,7 @@ from senet_nas.data import SAMPLE
 from senet_nas.search import RunFolder
 
 CLASSES = ("airplane", "cat", "ship")
+TRIALS = 10
 RUN = """
 [space]
 name = "cifar_tiny"
@@ -137,7 +138,7 @@ def write_images(path: Path, classes=CLASSES, train: int = 16, test: int = 6) ->
     return path
 
 
-def write_run(path: Path, images: Path, trials: int = 4) -> Path:
+def write_run(path: Path, images: Path, trials: int = TRIALS) -> Path:
     """A run file for a search of a few seconds on `images`."""
     path.write_text(RUN.format(images=images, trials=trials))
     return path

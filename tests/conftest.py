@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from commands import Folder, write_images, write_run
+from commands import Folder, senet_nas, write_images, write_run
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,6 +22,15 @@ def cache_home(tmp_path_factory):
 def images(tmp_path_factory):
     """A folder of real images: three classes of CIFAR-10, 16 to train and 6 to test on each."""
     return write_images(tmp_path_factory.mktemp("images") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, images):
+    """The folder of a search that ran to its end. Tests copy what they change."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = senet_nas("search", write_run(folder / "run.toml", images), "--out", folder / "out")
+    assert done.status == 0, done.stderr
+    return folder / "out"
 
 
 @pytest.fixture

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from search_space import Block, InputError
 from search_space.errors import one_of
+
+ONEDNN_BLOCK = 16  # channels
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
@@ -16,6 +19,19 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "hard_swish": lambda: nn.Hardswish(inplace=True),
     "identity": nn.Identity,
 }
+
+
+class SubsampledPointwise(nn.Conv2d):
+    """A strided 1x1 convolution computed as one of stride 1 on the pixels that it reads.
+
+    oneDNN's backward pass of the strided one writes past its workspace where the input is
+    narrower than its block and channels_last: wrong gradients, or a crash (oneDNN 6035).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.stride
+        read = x[:, :, ::rows, ::columns]
+        return F.conv2d(read, self.weight, self.bias, groups=self.groups)
 
 
 def conv_norm(
@@ -34,10 +50,10 @@ def conv_norm(
         raise InputError(
             f"groups = {groups} does not divide the widths {in_channels} and {out_channels}"
         )
+    narrow = kernel == 1 and stride > 1 and in_channels < ONEDNN_BLOCK
+    make = SubsampledPointwise if narrow else nn.Conv2d
     layers: list[nn.Module] = [
-        nn.Conv2d(
-            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
-        ),
+        make(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(out_channels),
     ]
     if activation != "identity":

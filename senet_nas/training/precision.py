@@ -23,9 +23,6 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 def mixed_precision(network: nn.Module, dtype: torch.dtype, device: torch.device) -> Iterator[None]:
     """Inside, `network` computes in `dtype`; its weights stay in float32.
 
-    To stand around forward passes only: autocast keeps its copies of the weights until the end of
-    the context, so a step of the optimiser inside would go unseen.
-
     On CPUs, depthwise convolutions with a stride stay in float32: their backward pass in bfloat16
     takes some 14 times as long (torch 2.14), which alone made training slower than in float32.
     """
@@ -36,7 +33,8 @@ def mixed_precision(network: nn.Module, dtype: torch.dtype, device: torch.device
     for module in slow:
         module.forward = partial(_in_float32, module)  # type: ignore[method-assign]
     try:
-        # No cache: it keeps weights as they were cast first, and this spans many updates of them.
+        # No cache: it keeps weights as they were first cast, blind to the optimiser's steps, for
+        # as long as any context around this one is open.
         enabled = dtype != torch.float32
         with torch.autocast(device.type, dtype, enabled=enabled, cache_enabled=False):
             yield

@@ -84,19 +84,23 @@ def recipe_names() -> list[str]:
     return sorted(_files())
 
 
+def recipe_file(name_or_file: str | Path) -> Path:
+    """The file of a recipe; a path ending in `.toml` is one itself. Raises `InputError`."""
+    if isinstance(name_or_file, Path) or name_or_file.endswith(".toml"):
+        return Path(name_or_file)
+    files = _files()
+    if name_or_file not in files:
+        raise one_of("recipe", name_or_file, sorted(files))
+    return files[name_or_file]
+
+
 def load_recipe(name_or_file: str | Path, overrides: Mapping[str, object] | None = None) -> Recipe:
     """A recipe by name, or from a TOML file.
 
     overrides: values that replace the file's; a string is read as TOML where it is TOML
     ("30", "true", "0.1"). Raises `InputError` naming the file and the key at fault.
     """
-    if isinstance(name_or_file, Path) or name_or_file.endswith(".toml"):
-        path = Path(name_or_file)
-    else:
-        files = _files()
-        if name_or_file not in files:
-            raise one_of("recipe", name_or_file, sorted(files))
-        path = files[name_or_file]
+    path = recipe_file(name_or_file)
     changed = {key: _parsed(value) for key, value in (overrides or {}).items()}
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,11 +1,15 @@
 """Networks: what builds, what doesn't and how it is said, and agreement with torchvision."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torchvision
 
 from search_space import SE, Architecture, Block, Head, InputError, Stage, published
 from senet_nas import build_network
+from senet_nas.nn.layers import conv_norm
 
 STEM = Stage((Block("conv", 16),))
 
@@ -77,3 +81,35 @@ def test_same_seed_same_weights():
         torch.manual_seed(3)
         networks.append(build_network(with_block(se=SE()), 10, 32).state_dict())
     assert all(torch.equal(a, b) for a, b in zip(*(n.values() for n in networks), strict=True))
+
+
+NARROW_TRAINING = """
+import torch
+from torch import nn
+from senet_nas.nn.layers import conv_norm
+torch.set_num_threads(2)
+for width in (8, 12):
+    layer = conv_norm(width, 24, stride=2).to(memory_format=torch.channels_last)
+    for batch in (63,):
+        x = torch.randn(batch, width, 16, 16, requires_grad=True)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for _ in range(60):
+            layer(x).square().mean().backward()
+print("done")
+"""
+
+
+def test_narrow_strided_projections_train_without_corrupting_memory():
+    """With torch's own strided convolution this crashes (two threads, odd batches)."""
+    run = subprocess.run(
+        [sys.executable, "-c", NARROW_TRAINING], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout.strip()) == (0, "done"), run.stderr
+
+
+@pytest.mark.parametrize("width", [8, 12, 16])
+def test_narrow_strided_projections_compute_the_same(width):
+    layer = conv_norm(width, 24, stride=2)[0]
+    x = torch.randn(2, width, 9, 8)
+    expected = torch.nn.functional.conv2d(x, layer.weight, stride=2)
+    torch.testing.assert_close(layer(x), expected)

@@ -47,13 +47,13 @@ def test_every_pair_builds_and_computes_its_equation(cell, placement, stride, ch
         torch.testing.assert_close(y, EQUATIONS[placement](unit, x.clone()))
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize(
+    ("cell", "placement"),
+    [(c, p) for c in CELLS for p in PLACEMENTS if make(c, p, 1, 16).se is not None],
+)
 def test_se_gets_gradients_and_changes_the_output(cell, placement):
     torch.manual_seed(0)
     unit = make(cell, placement, 1, 16)
-    if unit.se is None:
-        pytest.skip("a unit without a shortcut has nothing to gate there")
     x = torch.randn(2, 16, 8, 8)
     unit(x.clone()).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in unit.se.parameters())

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from search_space import InputError, space_names
 from senet_nas.search import RunFile, load_run_file
 from senet_nas.search.run_file import COSTS, MEASURED, parse_run_file
+from senet_nas.training import recipe_names
 
 WRONG_FILES = {
     "unknown space": ('"cifar_tiny"', '"cifar_tini"', "space 'cifar_tini' is not known"),
     "unknown strategy": ('"nsga2"', '"nsga3"', "strategy 'nsga3' is not known"),
-    "unknown section": ("[budget]", "[budgets]", "key 'budgets' is not known"),
+    "unknown section": ("[budget]", "[budgets]", "'budget'"),
     "unknown key": ("image_size", "image_sise", "'evaluation.image_sise' is not known"),
     "unknown setting": ("population_size", "populaton_size", "'populaton_size' is not known"),
     "unknown objective": ('macs = "min"', 'mac = "min"', "'mac' is not known"),
@@ -24,10 +25,10 @@ WRONG_FILES = {
     "a limit that is no number": ("[evaluation]", '[limits]\nmacs = "few"\n[evaluation]', "limits"),
     "setting out of range": ("population_size = 3", "population_size = 1", "population_size"),
     "setting of another type": ("population_size = 3", 'population_size = "x"', "population_size"),
-    "no trials": ("trials = 4", "trials = 0", "budget.trials"),
-    "no budget": ("trials = 4", "", "budget"),
-    "budget for ever": ("trials = 4", "seconds = inf", "budget.seconds"),
-    "budget of no number": ("trials = 4", "seconds = nan", "budget.seconds"),
+    "no trials": ("trials = 10", "trials = 0", "budget.trials"),
+    "no budget": ("trials = 10", "", "budget"),
+    "budget for ever": ("trials = 10", "seconds = inf", "budget.seconds"),
+    "budget of no number": ("trials = 10", "seconds = nan", "budget.seconds"),
     "no epochs": ("epochs = 1", "epochs = 0", "evaluation.epochs"),
     "a part of an epoch": ("epochs = 1", "epochs = 1.5", "evaluation.epochs"),
     "unknown precision": ('"fp32"', '"fp8"', "evaluation.precision"),
@@ -57,7 +58,7 @@ WRONG_SETS = {
     "=5": "section.key=value",
     "budget..trials=5": "section.key=value",
     "budgt.trials=5": "'budgt' is not known; did you mean 'budget'?",
-    "budget.trails=5": "'budget.trails' is not known; did you mean 'trials'?",
+    "budget.trails=5": "'budget.trails' is not known",
     "space.name.first=5": "name is not a section",
     "evaluation.recipe=proxi": "recipe 'proxi' is not known",
     "evaluation.recipe=absent.toml": "absent.toml",
@@ -167,11 +168,11 @@ def test_settings_are_laid_over_the_file_and_data_over_both(folder):
 
 
 def test_a_value_of_set_is_toml_or_else_text(folder):
-    run = load_run_file(
-        folder.path / "run.toml", ["evaluation.data=/a b/c", "strategy.flag=true", "strategy.n=1.5"]
-    )
+    sets = ["evaluation.data=/a b/c", "evaluation.recipe='proxy'", "strategy.mutations=1.5"]
+    run = load_run_file(folder.path / "run.toml", sets)
     assert run.evaluation.data == "/a b/c"
-    assert run.strategy.settings() == {"population_size": 3, "flag": True, "n": 1.5}
+    assert run.evaluation.recipe == "proxy"
+    assert run.strategy.settings() == {"population_size": 3, "mutations": 1.5}
 
 
 whole = st.integers(1, 10**6)
@@ -179,10 +180,14 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 runs = st.fixed_dictionaries(
     {
         "space": st.fixed_dictionaries({"name": st.sampled_from(space_names())}),
-        "strategy": st.dictionaries(
-            st.sampled_from(["population_size", "epsilon", "größe"]),
-            whole | st.floats(0, 1) | st.booleans() | texts,
-        ).flatmap(lambda own: st.just({"name": "nsga2", "seed": 3, **own})),
+        "strategy": st.fixed_dictionaries(
+            {"name": st.just("nsga2")},
+            optional={
+                "seed": whole,
+                "population_size": st.integers(2, 1000),
+                "crossover_probability": st.floats(0, 1),
+            },
+        ),
         "objectives": st.dictionaries(
             st.sampled_from(MEASURED + COSTS), st.sampled_from(["max", "min"]), min_size=1
         ),
@@ -192,9 +197,9 @@ runs = st.fixed_dictionaries(
             optional={
                 "data": texts,
                 "image_size": whole,
-                "recipe": texts,
-                "epochs": whole,
-                "batch_size": whole,
+                "recipe": st.sampled_from(recipe_names()),
+                "epochs": st.integers(10, 1000),
+                "batch_size": st.integers(2, 1000),
                 "precision": st.sampled_from(["auto", "bf16", "fp32"]),
                 "fraction": st.floats(0, 1, exclude_min=True),
                 "validation": st.floats(0, 1, exclude_min=True, exclude_max=True),
