@@ -75,11 +75,15 @@ def option_label(option: object) -> str:
 @dataclass(frozen=True)
 class SearchSpace:
     """Named categorical decisions, and `builder`, from a full set of choices to what they mean
-    (for networks an `Architecture`). Everything that strategies need is written here once."""
+    (for networks an `Architecture`). Everything that strategies need is written here once.
+
+    image_size: the side in pixels of the images that its networks are made for, where they are.
+    """
 
     name: str
     decisions: tuple[Decision, ...]
     builder: Callable[[Choices], Any] = dict
+    image_size: int | None = None
 
     def __post_init__(self) -> None:
         if not self.decisions:

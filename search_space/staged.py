@@ -42,13 +42,14 @@ def staged_space(
     stages: Sequence[StageDecisions],
     make_block: BlockMaker,
     assemble: Callable[[tuple[Stage, ...], Choices], Architecture],
+    image_size: int,
     general: Sequence[Decision] = (),
 ) -> SearchSpace:
     """A space whose decisions are called `stage1_depth`, `stage1_kernel`, `stage1_block2_se`.
 
     make_block(stage, index, shared choices, block choices) gives each block;
-    assemble(stages, all choices) puts stem and head around them; general: decisions outside of
-    stages.
+    assemble(stages, all choices) puts stem and head around them; image_size: the side in pixels
+    of the images that they are made for; general: decisions outside of stages.
     """
     decisions = list(general)
     for number, stage in enumerate(stages, start=1):
@@ -70,7 +71,7 @@ def staged_space(
         )
         return assemble(built, choices)
 
-    return SearchSpace(name, tuple(decisions), build)
+    return SearchSpace(name, tuple(decisions), build, image_size)
 
 
 def _prefixed(decision: Decision, prefix: str, parents: str | None = None) -> Decision:

@@ -62,7 +62,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search for networks: a new run."""
-    from senet_nas.search import RunFolder, load_run_file, resume
+    from senet_nas.search import load_run_file, resume
     from senet_nas.search import search as run_search
 
     run = load_run_file(run_file, sets or [], data)
@@ -79,7 +79,7 @@ def search(
         return
     with _progress() as progress:
         if go_on and (folder_path / "run.toml").is_file():
-            folder = resume(RunFolder.open(folder_path).path, progress)
+            folder = resume(folder_path, progress, like=run)
         else:
             folder = run_search(run, folder_path, progress)
     _conclude(folder, as_json)
@@ -88,13 +88,14 @@ def search(
 @app.command()
 def resume(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Go on with a search where it stopped."""
+    """Go on with a search where it stopped; --set changes its budget or resources."""
     from senet_nas.search import resume as run_resume
 
     with _progress() as progress:
-        folder = run_resume(directory, progress)
+        folder = run_resume(directory, progress, sets or [])
     _conclude(folder, as_json)
 
 

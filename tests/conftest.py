@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import torch
 from commands import Folder, senet_nas, write_images, write_run
 
 
@@ -16,6 +17,12 @@ def cache_home(tmp_path_factory):
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """As workers train: one thread adds up the same in every process."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from search_space.registry import lookup, names
 from senet_nas import cost
 from senet_nas.search import RunFolder
 from senet_nas.training import load_checkpoint
+from strategies import make_strategy, strategy_names
+from strategies.core.unseen import all_candidates
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 PACKAGES = {
@@ -50,7 +52,7 @@ def make_block(stage, index, shared, own) -> Block:
 def assemble(stages, choices) -> Architecture:
     return Architecture(Stage((Block("conv", 8),)), stages)
 ''',
-    "published/depthwise_net.py": '''
+    "published/depthwise_net.py": """
 from search_space.values import SE, Architecture, Block, Stage
 
 
@@ -64,7 +66,7 @@ def depthwise_net() -> Architecture:
 
 def architectures():
     return {"depthwise_net": depthwise_net}
-''',
+""",
     "recipes/brisk.toml": "epochs = 1\nbatch_size = 16\nlearning_rate = 0.05\nprecision = 'fp32'\n",
     "formats/torchscript.py": '''
 import torch
@@ -124,6 +126,7 @@ def extensions(tmp_path, monkeypatch):
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    importlib.invalidate_caches()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SENET_NAS_EXTENSIONS", "mine")
     return tmp_path / "mine"
@@ -163,14 +166,7 @@ def test_a_search_uses_them_all(extensions, tmp_path, images):
 def neighbours_of_best(space, records):
     """What one mutation of the most accurate candidate can give, as far as depth allows."""
     best = max(records, key=lambda record: record.scores["accuracy"]).candidate
-    near = [c for c in all_candidates(space) if differing(space, c, best) == 1]
-    return near
-
-
-def all_candidates(space):
-    from strategies.core.unseen import all_candidates
-
-    return all_candidates(space)
+    return [other for other in all_candidates(space) if differing(space, other, best) == 1]
 
 
 def differing(space, first, second):
@@ -186,21 +182,22 @@ def test_a_published_family_has_a_cost_and_can_be_retrained(extensions, images, 
     arguments = ("--recipe", "brisk", "--data", images, "--out", "net", "--json")
     assert senet_nas("retrain", "depthwise_net", *arguments).data()["params"] == expected.params
     (tmp_path / "net.json").write_text(published("depthwise_net").to_json())
-    assert senet_nas("cost", "net.json", "--image-size", 16, "--classes", 3, "--json").data() == data
+    assert (
+        senet_nas("cost", "net.json", "--image-size", 16, "--classes", 3, "--json").data() == data
+    )
 
 
 def test_they_are_among_the_names_allowed(extensions):
     assert "depthwise_pairs" in refused("space", "depthwise_pair")
     assert "depthwise_net" in refused("cost", "depthwise_ne")
     assert "double_depthwise" in names("senet_nas.nn.cells")
-    assert senet_nas("space", "depthwise_pairs", "--json").data()["size"] == load(
-        "depthwise_pairs"
-    ).size()
+    assert (
+        senet_nas("space", "depthwise_pairs", "--json").data()["size"]
+        == load("depthwise_pairs").size()
+    )
 
 
 def test_a_space_may_be_searched_by_every_strategy_of_the_project(extensions):
-    from strategies import make_strategy, strategy_names
-
     space = load("depthwise_pairs")
     assert "hill_climbing" in strategy_names()
     for name in strategy_names():
@@ -221,14 +218,17 @@ def test_the_projects_own_names_cannot_be_taken_over(extensions):
 
 def test_a_folder_that_is_not_there_is_said(extensions, monkeypatch):
     monkeypatch.setenv("SENET_NAS_EXTENSIONS", "mine:absent")
-    assert refused("space", "cifar_tiny") == "SENET_NAS_EXTENSIONS: no such folder: absent"
-    with pytest.raises(InputError, match="no such folder: absent"):
+    message = refused("space", "cifar_tiny")
+    assert message.startswith("SENET_NAS_EXTENSIONS: no such folder: ")
+    assert message.endswith("absent")
+    with pytest.raises(InputError, match="no such folder: .*absent"):
         names("strategies")
 
 
 def test_helpers_of_a_strategy_are_no_strategies(extensions):
     (extensions / "strategies" / "_shared.py").write_text("")
     (extensions / "strategies" / "nothing.py").write_text("")
+    importlib.invalidate_caches()
     assert "_shared" not in names("strategies")
     (extensions.parent / "run.toml").write_text(
         RUN.format(images="x").replace("hill_climbing", "nothing")

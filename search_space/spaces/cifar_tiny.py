@@ -20,7 +20,7 @@ def space() -> SearchSpace:
         StageDecisions(depth=(1, 2), shared=(Decision("channels", widths),), block=(se,))
         for widths in WIDTHS
     ]
-    return staged_space("cifar_tiny", stages, make_block, assemble)
+    return staged_space("cifar_tiny", stages, make_block, assemble, image_size=32)
 
 
 def make_block(stage: int, index: int, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Block:

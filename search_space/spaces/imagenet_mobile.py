@@ -42,7 +42,7 @@ def space() -> SearchSpace:
         )
         for widths, _ in STAGES
     ]
-    return staged_space("imagenet_mobile", stages, make_block, assemble)
+    return staged_space("imagenet_mobile", stages, make_block, assemble, image_size=224)
 
 
 def make_block(stage: int, index: int, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Block:

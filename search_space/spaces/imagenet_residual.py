@@ -40,7 +40,7 @@ def space() -> SearchSpace:
         )
         for depths, widths in STAGES
     ]
-    return staged_space("imagenet_residual", stages, make_block, assemble)
+    return staged_space("imagenet_residual", stages, make_block, assemble, image_size=224)
 
 
 def make_block(stage: int, index: int, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Block:

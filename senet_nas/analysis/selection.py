@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from search_space import Architecture, InputError, load, published, published_names
 from search_space.errors import one_of
 from senet_nas.analysis.front import front_of
+from senet_nas.nn import build_network
 from senet_nas.search import RunFolder, TrialRecord
+
+LARGEST_IMAGE = 2**31
 
 
 @dataclass(frozen=True)
@@ -27,19 +32,31 @@ class Choice:
 def read_architecture(text: str) -> Architecture:
     """A network by published name, or from its own JSON in a file.
 
-    Raises `InputError` naming the file and key, or the names allowed.
+    Raises `InputError` naming the file and key, or the names allowed; also for a network in a
+    file that can't be built.
     """
     path = Path(text)
     if path.suffix == ".json" or path.is_file():
-        try:
-            return Architecture.from_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+        return _read_file(path)
     if text not in published_names():
         raise one_of("network", text, published_names())
     return published(text)
+
+
+def _read_file(path: Path) -> Architecture:
+    try:
+        architecture = Architecture.from_json(path.read_text(encoding="utf-8"))
+        with torch.device("meta"):  # for its faults alone
+            build_network(architecture, num_classes=1, image_size=LARGEST_IMAGE)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not JSON that can be read: it is nested too deeply") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (TypeError, RuntimeError):  # what torch makes of numbers beyond 64 bits
+        raise InputError(f"{path}: its channels or kernels are too many to count") from None
+    return architecture
 
 
 def choose(source: str, arch: str | None, data: str | None, out: Path | None) -> Choice:

@@ -93,7 +93,7 @@ def space_to_data(
     import numpy as np
 
     space = load(name)
-    size = image_size or (224 if name.startswith("imagenet") else 32)
+    size = image_size or space.image_size or 32
     rng = np.random.default_rng(0)
     drawn = [cost(space.build(space.sample(rng)), size, num_classes) for _ in range(samples)]
     return {

@@ -37,13 +37,18 @@ def format_names() -> list[str]:
 def export(checkpoint: Checkpoint, format_name: str, path: Path) -> Exported:
     """Write a checkpoint in a format, run what was written, and compare it with the network.
 
-    Raises `InputError` for an unknown format or folder, and `ExportError` where what was written
-    differs from the network; no file is left then.
+    Raises `InputError` for an unknown format and for a path that can't be written, and
+    `ExportError` where what was written differs from the network; no file is left then.
     """
     module = lookup("senet_nas.export.formats", format_name, "format")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
-    result: Exported = module.export(checkpoint, path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it")
+    try:
+        result: Exported = module.export(checkpoint, path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
     return result
 
 

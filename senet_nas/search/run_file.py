@@ -47,14 +47,15 @@ class StrategySection(BaseModel):
 class EvaluationSection(Section):
     """How a candidate is trained and scored.
 
-    data: a folder or archive; none means the sample that the package carries. recipe: a training
+    data: a folder or archive; none means the sample that the package carries. image_size: by
+    default the space's own, filled in when the run file is read. recipe: a training
     recipe; epochs, batch_size and precision replace its own. fraction: the part of the training
     split that candidates train on. validation: the part of the training images that scores them.
     seed: fixes the split, initial weights and order of images, the same for all candidates.
     """
 
     data: str | None = None
-    image_size: int = Field(default=32, ge=1)
+    image_size: int = Field(default=None, ge=1)
     recipe: str = "proxy"
     epochs: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=1)
@@ -97,11 +98,35 @@ class RunFile(Section):
     resources: ResourcesSection = ResourcesSection()
     budget: BudgetSection
 
-    def pinned(self) -> RunFile:
-        """The same run with its space's fingerprint filled in."""
-        fingerprint = load(self.space.name).fingerprint()
-        space = self.space.model_copy(update={"fingerprint": fingerprint})
-        return self.model_copy(update={"space": space})
+    def resolved(self) -> RunFile:
+        """The same run with nothing left to where and when it is read: the space's fingerprint,
+        the image size, the absolute path of the data."""
+        space = load(self.space.name)
+        size = self.evaluation.image_size or space.image_size or 32
+        data = self.evaluation.data
+        if data is not None and Path(data).exists():
+            data = str(Path(data).resolve())
+        return self.model_copy(
+            update={
+                "space": self.space.model_copy(update={"fingerprint": space.fingerprint()}),
+                "evaluation": self.evaluation.model_copy(update={"image_size": size, "data": data}),
+            }
+        )
+
+    def with_means_of(self, other: RunFile) -> RunFile:
+        """This run with the budget and resources of another, which is the same but for these.
+
+        Raises `InputError` naming the section where it is not the same.
+        """
+        means = {"budget": other.budget, "resources": other.resources}
+        changed = self.model_copy(update=means)
+        for name in type(self).model_fields:
+            if getattr(changed, name) != getattr(other, name):
+                raise InputError(
+                    f"{name} differs from the run's own; only budget and resources can change "
+                    "when a run goes on"
+                )
+        return changed
 
     def to_toml(self) -> str:
         """The resolved definition, defaults included, as TOML that reads back equal."""
@@ -137,7 +162,7 @@ def parse_run_file(table: Mapping[str, Any], where: str) -> RunFile:
         raise InputError(f"{where}: {_first_fault(error)}") from None
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return run
+    return run.resolved()
 
 
 def _check(run: RunFile) -> None:

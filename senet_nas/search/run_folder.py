@@ -10,7 +10,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -70,9 +70,9 @@ class RunFolder:
                 "or name another folder with --out"
             )
         path.mkdir(parents=True, exist_ok=True)
-        text = run.pinned().to_toml()
-        write_atomically(path / "run.toml", lambda file: file.write_text(text, encoding="utf-8"))
-        return cls(path)
+        folder = cls(path)
+        folder.define(run)
+        return folder
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -86,9 +86,16 @@ class RunFolder:
         """Where the trials are."""
         return self.path / "trials.jsonl"
 
-    def run_file(self) -> RunFile:
-        """The run's resolved definition."""
-        return load_run_file(self.path / "run.toml")
+    def run_file(self, sets: Sequence[str] = ()) -> RunFile:
+        """The run's resolved definition, with `key=value` settings over it."""
+        return load_run_file(self.path / "run.toml", sets)
+
+    def define(self, run: RunFile) -> None:
+        """Write the run's definition."""
+        text = run.to_toml()
+        write_atomically(
+            self.path / "run.toml", lambda file: file.write_text(text, encoding="utf-8")
+        )
 
     def trials(self) -> list[TrialRecord]:
         """The finished trials in order of arrival. A line cut short at the end is left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -115,12 +115,24 @@ def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
     return folder
 
 
-def resume(path: Path, progress: Progress) -> RunFolder:
-    """Go on with a run where it stopped; at once where it had ended."""
+def resume(
+    path: Path, progress: Progress, sets: Sequence[str] = (), like: RunFile | None = None
+) -> RunFolder:
+    """Go on with a run where it stopped; at once where it had ended.
+
+    sets: `key=value` settings of its budget and resources to change; like: or a run that is the
+    same but for these. Raises `InputError` where anything else differs.
+    """
     folder = RunFolder.open(path)
     with folder.lock():
         run = folder.run_file()
-        num_classes = _preflight(run)
+        try:
+            changed = run.with_means_of(like or folder.run_file(sets))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        num_classes = _preflight(changed)
+        if changed != run:
+            folder.define(changed)
         session = Session(folder, num_classes, progress)
         folder.drop_half_line()
         session.execute()

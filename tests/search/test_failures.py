@@ -159,5 +159,3 @@ def test_failed_trials_are_not_on_the_front(run):
     assert {point.number for point in front.points} <= {
         run[1][name].number for name in ("sound", "recovers")
     }
-
-

@@ -13,7 +13,6 @@ from senet_nas.search import RunFolder, load_run_file
 from senet_nas.search.session import Session
 
 
-
 class Silent:
     """Progress that says nothing."""
 
@@ -88,7 +87,9 @@ def test_an_interrupt_ends_it_in_one_line(folder, uninterrupted):
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: interrupted")
-    assert all(line.startswith(("starting", "trial", "error:")) for line in done.stderr.splitlines())
+    assert all(
+        line.startswith(("starting", "trial", "error:")) for line in done.stderr.splitlines()
+    )
     assert finish(start("resume", out)).status == 0
     assert_same_search(folder.trials(), uninterrupted)
 

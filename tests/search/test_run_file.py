@@ -226,10 +226,12 @@ def test_a_run_survives_toml(table):
 
 
 def test_a_space_that_has_changed_since_is_refused(folder):
-    run = load_run_file(folder.path / "run.toml").pinned()
+    run = load_run_file(folder.path / "run.toml")
     assert run.space.fingerprint is not None
     (folder.path / "old.toml").write_text(run.to_toml())
     assert load_run_file(folder.path / "old.toml") == run
     (folder.path / "old.toml").write_text(run.to_toml().replace(run.space.fingerprint, "0" * 16))
-    with pytest.raises(InputError, match=r"old\.toml: space\.fingerprint: .*'cifar_tiny' have chan"):
+    with pytest.raises(
+        InputError, match=r"old\.toml: space\.fingerprint: .*'cifar_tiny' have chan"
+    ):
         load_run_file(folder.path / "old.toml")

@@ -182,5 +182,3 @@ def test_two_processes_on_one_folder_are_refused(copy):
         assert done.status == 2
         assert "another process" in one_error(done.stderr)
     assert finish(start("resume", copy)).status == 0
-
-

@@ -1,0 +1,211 @@
+"""What is exported computes what the network computes; what doesn't is not kept."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from commands import refused, senet_nas, write_images
+
+from search_space import Architecture, InputError, load, space_names
+from senet_nas.data import load_images
+from senet_nas.export import ExportError, export, format_names
+from senet_nas.training import Checkpoint, load_checkpoint, save_checkpoint, seeded_network
+
+
+def checkpoint_of(architecture, image_size, classes=("cat", "dog", "ship")) -> Checkpoint:
+    """A network whose batch norms have seen real images, so that their statistics count."""
+    images = load_images(None, "train", image_size)
+    mean, std = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
+    network = seeded_network(architecture, len(classes), image_size, seed=1).train()
+    with torch.no_grad():
+        for start in range(0, 96, 32):
+            network(normalised(images.images[start : start + 32].numpy(), mean, std))
+    return Checkpoint(
+        architecture, network.state_dict(), classes, mean, std, image_size, {"top1": 12.5}
+    )
+
+
+def normalised(pixels: np.ndarray, mean, std) -> torch.Tensor:
+    """uint8 (N, 3, H, W) as the papers put it: to 0..1, less the mean, over the deviation."""
+    scaled = pixels.astype(np.float64) / 255
+    shape = (1, 3, 1, 1)
+    result = (scaled - np.reshape(mean, shape)) / np.reshape(std, shape)
+    return torch.from_numpy(result.astype(np.float32))
+
+
+LARGE = ("imagenet_mobile", "imagenet_residual", "cifar_residual")
+
+
+@pytest.mark.parametrize(
+    "space_name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in LARGE else []) for n in space_names()],
+)
+def test_onnx_computes_what_the_network_does(space_name, tmp_path):
+    space = load(space_name)
+    size = 32 if space_name.startswith("cifar") else 64
+    rng = np.random.default_rng(7)
+    drawn = [space.build(space.sample(rng)) for _ in range(20)]
+    architecture = min(drawn, key=lambda network: len(list(network.blocks())))
+    checkpoint = checkpoint_of(architecture, size)
+    path = tmp_path / "net.onnx"
+    exported = export(checkpoint, "onnx", path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert exported.agreement == 100
+
+    model = onnx.load(path)
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert Architecture.from_json(about["architecture"]) == architecture
+    assert json.loads(about["classes"]) == ["cat", "dog", "ship"]
+    assert int(about["image_size"]) == size
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (entry,), (result,) = session.get_inputs(), session.get_outputs()
+    assert (entry.name, entry.shape[1:], result.name) == ("images", [3, size, size], "logits")
+    test = load_images(None, "test", size)
+    network = checkpoint.network()
+    for count in (1, 3, 8):
+        pixels = test.images[:: len(test) // count][:count].numpy()
+        batch = normalised(pixels, json.loads(about["mean"]), json.loads(about["std"]))
+        (logits,) = session.run(["logits"], {"images": batch.numpy()})
+        with torch.inference_mode():
+            expected = network(batch).numpy()
+        assert logits.shape == (count, 3)
+        np.testing.assert_allclose(logits, expected, atol=1e-3 * max(1, abs(expected).max()))
+
+
+TWO_FACED = '''
+import torch
+
+from search_space import Block
+from senet_nas.nn.layers import conv_norm
+from senet_nas.nn.placement import Unit
+
+
+class Cell(Unit):
+    """A convolution that is another one where it is exported."""
+
+    def __init__(self, block: Block, in_channels: int):
+        head = conv_norm(in_channels, block.channels, block.kernel, block.stride)
+        super().__init__(block, in_channels, head=head, head_channels=block.channels)
+
+    def forward(self, x):
+        y = super().forward(x)
+        return 1.1 * y if torch.compiler.is_compiling() else y
+'''
+
+
+def test_an_export_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
+    import senet_nas.nn.cells as package
+
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells" / "two_faced.py").write_text(TWO_FACED)
+    monkeypatch.setattr(package, "__path__", list(package.__path__))
+    monkeypatch.setenv("SENET_NAS_EXTENSIONS", str(tmp_path))
+    text = json.dumps({"stem": [{"cell": "two_faced", "channels": 8, "stride": 4}], "stages": []})
+    checkpoint = checkpoint_of(Architecture.from_json(text), 32)
+    path = tmp_path / "net.onnx"
+    path.write_text("an earlier export")
+    with pytest.raises(ExportError, match=r"net\.onnx: its logits differ"):
+        export(checkpoint, "onnx", path)
+    assert path.read_text() == "an earlier export"
+    save_checkpoint(tmp_path / "net.safetensors", checkpoint)
+    path.unlink()
+    done = senet_nas("export", tmp_path / "net.safetensors", "--format", "onnx")
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"cells", "net.safetensors"}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A checkpoint of a small network, in a file."""
+    text = json.dumps({"stem": [{"cell": "conv", "channels": 8, "stride": 4}], "stages": []})
+    path = tmp_path / "net.safetensors"
+    save_checkpoint(path, checkpoint_of(Architecture.from_json(text), 16))
+    return path
+
+
+def test_export_from_the_command_line(saved):
+    done = senet_nas("export", saved, "--format", "onnx", "--json")
+    assert done.status == 0
+    path = saved.with_suffix(".onnx")
+    assert done.data()["path"] == str(path)
+    assert done.data()["largest_difference"] < 1e-3
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "", "../onnx", "a/b", "check"])
+def test_an_unknown_format_is_refused(name, saved):
+    assert "onnx" in refused("export", saved, "--format", name)
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_every_format_has_a_name():
+    assert "onnx" in format_names()
+
+
+@pytest.mark.parametrize("out", ["absent/net.onnx", ".", "net.safetensors/net.onnx"])
+def test_a_place_where_no_file_can_be_is_refused(out, saved):
+    before = saved.read_bytes()
+    assert str(saved.parent) in refused(
+        "export", saved, "--format", "onnx", "--out", saved.parent / out
+    )
+    assert list(saved.parent.iterdir()) == [saved]
+    assert saved.read_bytes() == before
+
+
+def truncated(path: Path):
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def without_header(path: Path):
+    path.write_bytes(path.read_bytes()[100:])
+
+
+def empty(path: Path):
+    path.write_bytes(b"")
+
+
+def of_another_network(path: Path):
+    found = load_checkpoint(path)
+    text = found.architecture.to_json().replace('"channels": 8', '"channels": 12')
+    other = Architecture.from_json(text)
+    save_checkpoint(
+        path,
+        Checkpoint(other, found.weights, found.classes, found.mean, found.std, found.image_size),
+    )
+
+
+def absent(path: Path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [truncated, without_header, empty, of_another_network, absent])
+def test_a_damaged_checkpoint_is_refused(damage, saved, images):
+    damage(saved)
+    assert str(saved) in refused("export", saved, "--format", "onnx")
+    assert str(saved) in refused("evaluate", saved, "--data", images)
+    assert not saved.with_suffix(".onnx").exists()
+
+
+def test_a_missing_package_is_said(saved, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    assert "pip install 'senet-nas[export]'" in refused("export", saved, "--format", "onnx")
+
+
+def test_images_of_other_classes_are_refused(saved, tmp_path):
+    data = write_images(tmp_path / "data", ("cat", "ship"))
+    message = refused("evaluate", saved, "--data", data)
+    assert "dog" in message
+    assert str(data) in message
+
+
+def test_weights_that_do_not_fit_are_said(saved):
+    of_another_network(saved)
+    with pytest.raises(InputError, match="do not fit"):
+        load_checkpoint(saved).network()
