@@ -221,7 +221,7 @@ def test_a_folder_that_is_not_there_is_said(extensions, monkeypatch):
     message = refused("space", "cifar_tiny")
     assert message.startswith("SENET_NAS_EXTENSIONS: no such folder: ")
     assert message.endswith("absent")
-    with pytest.raises(InputError, match="no such folder: .*absent"):
+    with pytest.raises(InputError, match=r"no such folder: .*absent"):
         names("strategies")
 
 

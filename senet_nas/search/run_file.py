@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -55,7 +55,7 @@ class EvaluationSection(Section):
     """
 
     data: str | None = None
-    image_size: int = Field(default=None, ge=1)
+    image_size: int = Field(default=cast(int, None), ge=1)
     recipe: str = "proxy"
     epochs: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=1)

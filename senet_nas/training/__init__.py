@@ -1,6 +1,6 @@
 """Training: the loop, the recipes, evaluation, checkpoints, and retraining for good."""
 
-from senet_nas.training.assess import default_device, evaluate_checkpoint, resolve_device
+from senet_nas.training.assess import evaluate_checkpoint
 from senet_nas.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from senet_nas.training.device import as_device
 from senet_nas.training.evaluate import Accuracy, evaluate
@@ -28,7 +28,6 @@ __all__ = [
     "RetrainResult",
     "TrainingState",
     "as_device",
-    "default_device",
     "evaluate",
     "evaluate_checkpoint",
     "load",
@@ -37,7 +36,6 @@ __all__ = [
     "mixed_precision",
     "recipe_from_data",
     "recipe_names",
-    "resolve_device",
     "resolve_precision",
     "retrain",
     "save_checkpoint",

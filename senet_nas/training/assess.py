@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-
 from search_space.errors import InputError
 from senet_nas.data import load_images
 from senet_nas.data.load import Split
 from senet_nas.training.checkpoint import Checkpoint
+from senet_nas.training.device import as_device
 from senet_nas.training.evaluate import Accuracy, evaluate
-
-
-def default_device() -> str:
-    """`cuda` where there is a usable one, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def resolve_device(device: str | None) -> str:
-    """The device of this name, or the default. Raises `InputError` for one that isn't there."""
-    if device is None:
-        return default_device()
-    kind = device.partition(":")[0]
-    if kind not in ("cpu", "cuda"):
-        raise InputError(f"device {device!r} is not known (allowed: cpu, cuda, cuda:N)")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {device!r}: torch sees no CUDA device here")
-    return device
 
 
 def evaluate_checkpoint(
@@ -45,5 +27,5 @@ def evaluate_checkpoint(
         images,
         mean=checkpoint.mean,
         std=checkpoint.std,
-        device=resolve_device(device),
+        device=as_device(device),
     )

@@ -7,8 +7,11 @@ import torch
 from search_space.errors import InputError
 
 
-def as_device(device: torch.device | str) -> torch.device:
-    """The device of a name such as `cpu` or `cuda:1`. Raises `InputError` where there is none."""
+def as_device(device: torch.device | str | None) -> torch.device:
+    """The device of a name such as `cpu` or `cuda:1`; for None a GPU where there is one, else the
+    CPU. Raises `InputError` where there is none of that name."""
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         found = torch.device(device)
         torch.empty(0, device=found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search_space import Architecture, InputError
-from senet_nas.training.assess import resolve_device
+from senet_nas.training.device import as_device
 from senet_nas.training.loop import EpochReport
 from senet_nas.training.recipe import load_recipe
 from senet_nas.training.retrain import CHECKPOINT_FILE, retrain
@@ -35,7 +35,7 @@ def retrain_with_progress(
             resolved,
             out,
             seed=seed,
-            device=resolve_device(device),
+            device=as_device(device),
             image_size=image_size,
             progress=progress,
         )

@@ -48,7 +48,7 @@ def test_what_names_no_finished_trial_is_refused(arch, said):
 
 def test_without_a_name_it_is_the_knee():
     assert pick(RECORDS, GOALS, None, "here").number == front_of(RECORDS, GOALS).knee().number
-    with pytest.raises(InputError, match="here: .*no finished trial"):
+    with pytest.raises(InputError, match=r"here: .*no finished trial"):
         pick(RECORDS[3:], GOALS, None, "here")
 
 

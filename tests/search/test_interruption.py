@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from commands import TRIALS, finish, lines, senet_nas, start, wait_for
+from commands import TRIALS, finish, lines, senet_nas, start, wait_for, write_run
 
 from search_space import InputError, load
 from senet_nas.search import RunFolder, load_run_file
@@ -41,39 +41,46 @@ def kill(process, group: bool) -> None:
 def interrupted(folder, moments) -> None:
     """Start the run again and again; kill it at each of these moments, then let it end.
 
-    A moment: how many trials to wait for, how many seconds more, and whether the workers die
-    with the process. The last line is cut after the fifth trial.
+    A moment: how many trials more to wait for, how many seconds after them, whether the workers
+    die with the process, and whether that was in the middle of a line.
     """
     out = folder.path / "out"
     arguments = ("search", folder.path / "run.toml", "--out", out, "--resume")
-    for trials, seconds, group in moments:
+    for trials, seconds, group, cut in moments:
+        wanted = lines(out / "trials.jsonl") + trials
         process = start(*arguments)
-        wait_for(lambda wanted=trials: lines(out / "trials.jsonl") >= wanted)
+        wait_for(lambda wanted=wanted: lines(out / "trials.jsonl") >= wanted)
         time.sleep(seconds)
+        assert process.poll() is None  # else nothing is killed
         kill(process, group)
-        if trials == 5:
+        if cut:
             cut_last_line(out / "trials.jsonl")
     done = finish(start(*arguments))
     assert done.status == 0, done.stderr
 
 
 def assert_same_search(found, expected) -> None:
-    assert [record.number for record in found] == list(range(TRIALS))
+    assert [record.number for record in found] == list(range(len(expected)))
     assert [record.candidate for record in found] == [record.candidate for record in expected]
     assert [record.scores for record in found] == [record.scores for record in expected]
     assert [record.curve for record in found] == [record.curve for record in expected]
 
 
 def test_killed_at_any_moment_it_finds_what_it_would_have_found(folder, uninterrupted):
-    interrupted(folder, [(0, 1.5, False), (2, 0.05, True), (5, 0.0, False)])
+    moments = [(0, 1.5, False, False), (1, 0.05, True, False), (2, 0.0, False, True)]
+    interrupted(folder, moments)
     assert_same_search(folder.trials(), uninterrupted)
 
 
 @pytest.mark.slow
-def test_killed_ten_times_it_finds_what_it_would_have_found(folder, uninterrupted):
-    moments = [(n, 0.13 * n, n % 2 == 0) for n in range(8)]
-    interrupted(folder, [(0, 0.3, True), *moments, (9, 0.0, False)])
-    assert_same_search(folder.trials(), uninterrupted)
+def test_killed_ten_times_it_finds_what_it_would_have_found(folder, images):
+    write_run(folder.path / "run.toml", images, 60)
+    whole = finish(start("search", folder.path / "run.toml", "--out", folder.path / "whole"))
+    assert whole.status == 0, whole.stderr
+    starting = [(0, seconds, seconds > 3, False) for seconds in (0.3, 3.0, 4.5)]
+    running = [(1 + n % 3, 0.031 * n, n % 2 == 0, n % 3 == 0) for n in range(7)]
+    interrupted(folder, starting + running)
+    assert_same_search(folder.trials(), folder.trials("whole"))
 
 
 def test_an_interrupt_ends_it_in_one_line(folder, uninterrupted):
@@ -192,11 +199,11 @@ def test_the_order_of_lines_is_the_order_of_learning(finished, tmp_path):
 
 def test_two_searches_cannot_hold_one_folder(finished, tmp_path):
     folder = RunFolder(shutil.copytree(finished, tmp_path / "out"))
-    with folder.lock():
-        with pytest.raises(InputError, match="another process is running this search"):
-            folder.lock().__enter__()
-    with folder.lock():
-        pass
+    taken = pytest.raises(InputError, match="another process is running this search")
+    with folder.lock(), taken, folder.lock():
+        raise AssertionError("two hold it")
+    with folder.lock():  # let go
+        assert len(folder.trials()) == TRIALS
 
 
 def test_the_space_of_a_run_may_not_change_under_it(finished, tmp_path):
