@@ -5,6 +5,10 @@ class InputError(ValueError):
     """A user's mistake, told in one line that names what was given and what is allowed."""
 
 
+class RunError(RuntimeError):
+    """A fault that isn't in what the user wrote, told in one line all the same."""
+
+
 def one_of(kind: str, value: object, allowed: object) -> InputError:
     """An `InputError` for a value outside a known set, with the nearest allowed name."""
     from difflib import get_close_matches

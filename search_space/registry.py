@@ -24,7 +24,7 @@ def extension_folders(room: str) -> list[Path]:
     Raises `InputError` where the variable names a folder that isn't there.
     """
     entries = filter(None, os.environ.get(EXTENSIONS_VARIABLE, "").split(os.pathsep))
-    folders = [Path(entry) for entry in entries]
+    folders = [Path(entry).absolute() for entry in entries]  # importlib keeps them by name
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{EXTENSIONS_VARIABLE}: no such folder: {folder}")

@@ -166,6 +166,14 @@ class Architecture:
         for index, block in enumerate(self.head.blocks):
             yield f"head.blocks.{index}", block
 
+    def check_image_size(self, image_size: int) -> None:
+        """Raise `InputError` where images of this side, in pixels, are smaller than the stride."""
+        stride = math.prod(block.stride for _, block in self.blocks())
+        if image_size < stride:
+            raise InputError(
+                f"image_size {image_size} is smaller than the network's total stride of {stride}"
+            )
+
     def to_json(self, indent: int | None = None) -> str:
         """JSON text from which `from_json` makes an equal value."""
         data = {

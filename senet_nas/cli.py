@@ -27,6 +27,9 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = "interrupted; what was finished is kept, and resuming goes on from there"
+
+
 class Split(Enum):
     """Which images of a set."""
 
@@ -238,7 +241,7 @@ def export(
     from senet_nas.export import export as run_export
     from senet_nas.training import load_checkpoint
 
-    default = checkpoint.with_suffix(f".{format_name}")
+    default = checkpoint.parent / f"{checkpoint.stem}.{format_name}"
     exported = run_export(load_checkpoint(checkpoint), format_name, out or default).to_data()
     if as_json:
         _print_json(exported)
@@ -275,20 +278,26 @@ def _print_json(data: Any) -> None:
 
 def main() -> None:
     """Run a command; a user's mistake is one line on stderr and exit status 2."""
-    from search_space.errors import InputError
+    from search_space.errors import InputError, RunError
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
         status = app(standalone_mode=False)
     except InputError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; what was finished is kept, and resuming goes on from there", 130)
+        _fail(INTERRUPTED, 130)
+    except RunError as error:
+        _fail(str(error), 1)
     except Exception as error:
         # A mistake in the command line; typer's own class for it has no public name.
         if not hasattr(error, "format_message"):
             raise
         _fail(error.format_message(), 2)
+    if status == 130:  # typer turns an interrupt into this
+        _fail(INTERRUPTED, 130)
     sys.exit(status if isinstance(status, int) else 0)
 
 

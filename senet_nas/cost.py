@@ -42,6 +42,7 @@ def cost(architecture: Architecture, image_size: int = 224, num_classes: int = 1
 
     Raises `InputError` for an architecture that can't be built.
     """
+    architecture.check_image_size(image_size)
     total = Cost(0, 0, 0)
     shape = (3, image_size, image_size)
     for path, block in architecture.blocks():

@@ -268,7 +268,7 @@ def test_retraining_a_trial_by_number_or_hash(finished, brisk, tmp_path):
         (["--set", "epoch=1"], "'epoch' is not known"),
         (["--set", "epochs"], "key=value"),
         (["--data", "absent"], "absent"),
-        (["--device", "tpu"], "'tpu' is not known"),
+        (["--device", "tpu"], "'tpu' cannot be used"),
         (["--seed", "-1"], "--seed"),
     ],
 )

@@ -41,7 +41,7 @@ def space() -> SearchSpace:
         StageDecisions((1, 2), (Decision("channels", widths),), (se_decision(r=(2, 4)),))
         for widths in ((8, 12), (16, 24))
     ]
-    return staged_space("depthwise_pairs", stages, make_block, assemble)
+    return staged_space("depthwise_pairs", stages, make_block, assemble, image_size=16)
 
 
 def make_block(stage, index, shared, own) -> Block:

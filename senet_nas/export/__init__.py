@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_space.errors import InputError
+from search_space.errors import InputError, RunError
 from search_space.registry import lookup, names
 
 if TYPE_CHECKING:
@@ -52,5 +52,5 @@ def export(checkpoint: Checkpoint, format_name: str, path: Path) -> Exported:
     return result
 
 
-class ExportError(RuntimeError):
+class ExportError(RunError):
     """What was written doesn't compute what the network computes."""

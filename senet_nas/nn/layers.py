@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,7 +78,8 @@ def extra_settings(block: Block, **allowed: tuple[str, ...]) -> dict[str, str]:
     given = dict(block.extra)
     for key, value in given.items():
         if key not in allowed:
-            raise one_of(f"cell {block.cell!r}: key", key, sorted(allowed))
+            known = sorted({*allowed, *(f.name for f in fields(Block))} - {"extra"})
+            raise one_of(f"cell {block.cell!r}: key", key, known)
         if value not in allowed[key]:
             raise one_of(f"cell {block.cell!r}: {key}", value, allowed[key])
     return {key: str(given.get(key, values[0])) for key, values in allowed.items()}

@@ -39,13 +39,7 @@ def build_network(architecture: Architecture, num_classes: int, image_size: int 
     """
     if num_classes < 1:
         raise InputError(f"num_classes must be at least 1, not {num_classes}")
-    stride = 1
-    for _, block in architecture.blocks():
-        stride *= block.stride
-    if image_size < stride:
-        raise InputError(
-            f"image_size {image_size} is smaller than the network's total stride of {stride}"
-        )
+    architecture.check_image_size(image_size)
     return Network(architecture, num_classes)
 
 

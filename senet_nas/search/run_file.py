@@ -22,7 +22,7 @@ COSTS = ("params", "macs", "activations", "latency_ms")
 class Section(BaseModel):
     """A table of the run file; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class SpaceSection(Section):
@@ -35,7 +35,7 @@ class SpaceSection(Section):
 class StrategySection(BaseModel):
     """Which strategy, its seed, and settings of its own."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     name: str = "nsga2"
     seed: int = Field(default=0, ge=0)
 
@@ -100,16 +100,19 @@ class RunFile(Section):
 
     def resolved(self) -> RunFile:
         """The same run with nothing left to where and when it is read: the space's fingerprint,
-        the image size, the absolute path of the data."""
+        the image size, absolute paths of data and recipe."""
         space = load(self.space.name)
         size = self.evaluation.image_size or space.image_size or 32
-        data = self.evaluation.data
-        if data is not None and Path(data).exists():
-            data = str(Path(data).resolve())
+        paths = {"data": self.evaluation.data, "recipe": self.evaluation.recipe}
+        absolute = {
+            key: str(Path(text).absolute())
+            for key, text in paths.items()
+            if text is not None and (text.endswith(".toml") or Path(text).exists())
+        }
         return self.model_copy(
             update={
                 "space": self.space.model_copy(update={"fingerprint": space.fingerprint()}),
-                "evaluation": self.evaluation.model_copy(update={"image_size": size, "data": data}),
+                "evaluation": self.evaluation.model_copy(update={"image_size": size, **absolute}),
             }
         )
 
@@ -214,18 +217,21 @@ def _apply(table: dict[str, Any], assignment: str) -> None:
 
 
 def _first_fault(error: ValidationError) -> str:
-    """The first fault in one line: the key, what was given, what is allowed."""
-    fault = error.errors()[0]
+    """One fault in one line: the key, what was given, what is allowed. Unknown keys come first:
+    a misspelt section is unknown, and the right one missing."""
+    faults = error.errors()
+    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
+    *path, last = fault["loc"]
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        allowed = sorted(_fields_at(fault["loc"][:-1]))
-        return str(one_of("key", key, [*allowed]))
+        section = f"{'.'.join(map(str, path))}: key" if path else "section"
+        return str(one_of(section, last, _fields_at(path)))
     if fault["type"] == "missing":
         return f"the key {key!r} is missing"
     return f"{key}: {fault['msg'].lower()}, not {fault['input']!r}"
 
 
-def _fields_at(path: tuple[int | str, ...]) -> list[str]:
+def _fields_at(path: Sequence[int | str]) -> list[str]:
     model: Any = RunFile
     for part in path:
         model = model.model_fields[part].annotation

@@ -64,12 +64,15 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, run: RunFile) -> RunFolder:
         """A new run's folder. Raises `InputError` where the path is taken."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not (path.is_dir() and _is_empty(path)):
             raise InputError(
                 f"{path} already exists; go on with `senet-nas resume {path}` "
                 "or name another folder with --out"
             )
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
         folder = cls(path)
         folder.define(run)
         return folder
@@ -145,3 +148,8 @@ class RunFolder:
             except BlockingIOError:
                 raise InputError(f"{self.path}: another process is running this search") from None
             yield
+
+
+def _is_empty(folder: Path) -> bool:
+    """But for hidden files: a kill while the first file is written may leave its beginning."""
+    return all(entry.name.startswith(".") for entry in folder.iterdir())

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from search_space import Candidate, InputError, SearchSpace, load, structural_hash
 from senet_nas.cost import cost, measure_latency
 from senet_nas.data import load_images
@@ -39,8 +41,11 @@ class Session:
         self.strategy = build_strategy(self.run, self.space, num_classes)
         self.progress = progress
         self.records = folder.trials()
-        for record in self.records:
-            self.strategy.tell(record.candidate, record.scores)
+        for line, record in enumerate(self.records, start=1):
+            try:
+                self.strategy.tell(record.candidate, record.scores)
+            except InputError as error:
+                raise InputError(f"{folder.trials_file}: line {line}: {error}") from None
         self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
         self._started = time.perf_counter()
         self._in_flight = 0
@@ -171,9 +176,16 @@ def known_costs(
 
 def _preflight(run: RunFile) -> int:
     """Everything that can be wrong with a run before hours are spent; its number of classes."""
+    from senet_nas.search.tune_runner import check_resources
+
     images = load_images(run.evaluation.data, "train", run.evaluation.image_size)
     num_classes = len(images.classes)
     if num_classes < 2:
         raise InputError(f"{run.evaluation.data}: one class alone, {images.classes[0]!r}")
-    build_strategy(run, load(run.space.name), num_classes)
+    space = load(run.space.name)
+    if build_strategy(run, space, num_classes).ask() is None:
+        raise InputError(f"limits: no network of {run.space.name!r} was found within them")
+    # Raises where the images are too small; other networks of a space may have other strides.
+    cost(space.build(space.sample(np.random.default_rng(0))), run.evaluation.image_size)
+    check_resources(run.resources)
     return num_classes

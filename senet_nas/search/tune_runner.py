@@ -7,9 +7,11 @@ its worker failed; everything else about a trial is the project's own.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 # Before ray is imported: Ctrl-C comes through to us, the run folder is the one record.
@@ -18,6 +20,7 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # paths of the user's may be relative
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
@@ -28,6 +31,8 @@ from search_space import Candidate, InputError, load
 from search_space.registry import EXTENSIONS_VARIABLE
 from senet_nas.search.outcome import Asked, Outcome, Trials
 from senet_nas.search.run_file import EvaluationSection, ResourcesSection, RunFile
+
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are ours to tell
 
 OBJECT_STORE_BYTES = 200 * 2**20
 
@@ -70,13 +75,17 @@ def _start_ray() -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**common)
     else:
-        ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
+        # "local": not a cluster that somebody started on this machine for something else.
+        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
 
 
 def _workers(resources: ResourcesSection) -> int:
     """How many trials run at a time; `InputError` where not even one has room."""
     there = ray.cluster_resources()
-    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    return _room(resources, there.get("CPU", 0.0), there.get("GPU", 0.0))
+
+
+def _room(resources: ResourcesSection, cpus: float, gpus: float) -> int:
     room = int(cpus // resources.cpus_per_trial)
     if resources.gpus_per_trial:
         room = min(room, int(gpus / resources.gpus_per_trial + 1e-9))
@@ -88,6 +97,15 @@ def _workers(resources: ResourcesSection) -> int:
             "GPUs (set resources.workers, resources.cpus_per_trial or resources.gpus_per_trial)"
         )
     return wanted
+
+
+def check_resources(resources: ResourcesSection) -> None:
+    """Raise the `InputError` that `run_trials` would, before anything starts; what a cluster
+    has is known only then."""
+    if not os.environ.get("RAY_ADDRESS"):
+        import torch
+
+        _room(resources, float(os.cpu_count() or 1), float(torch.cuda.device_count()))
 
 
 def _trainable(run: RunFile) -> Any:
@@ -178,10 +196,10 @@ class _Adapter(Searcher):  # type: ignore[misc]
     ) -> None:
         """Nothing: the listener has the whole trial, with what went wrong."""
 
-    def finish(self, trial: Any) -> None:
+    def finish(self, trial: Any, failed: bool) -> None:
         """Record a trial that is over, for good or ill."""
         (number, candidate), started = self._running.pop(trial.trial_id)
-        result = trial.last_result or {}
+        result = {} if failed else trial.last_result or {}
         scores = result.get("scores")
         outcome = Outcome(
             number,
@@ -190,7 +208,7 @@ class _Adapter(Searcher):  # type: ignore[misc]
             None if scores else result.get("reason") or _reason(trial),
             result.get("train_seconds", 0.0),
             time.perf_counter() - started,
-            trial.num_failures + (1 if trial.get_error() is None else 0),
+            trial.num_failures + (not failed),
             tuple(result.get("curve", ())),
         )
         try:
@@ -221,18 +239,18 @@ class _Listener(tune.Callback):  # type: ignore[misc]
         self.adapter.trials.tick()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.adapter.finish(trial)
+        self.adapter.finish(trial, failed=False)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.adapter.finish(trial)
+        self.adapter.finish(trial, failed=True)
 
 
 def _reason(trial: Any) -> str:
-    """The last line of what the worker raised, or that it died."""
-    error = trial.get_error()
-    if error is None:
+    """The last line of what the worker raised last, or that it died."""
+    file = Path(trial.error_file) if trial.error_file else None
+    if file is None or not file.exists():
         return "no result"
-    if isinstance(error, ray.exceptions.RayActorError):
+    last = file.read_text(encoding="utf-8", errors="replace").rpartition("Failure # ")[2]
+    if "The actor died" in last and "creation task" not in last:
         return "its worker died"
-    cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1]}"[:500]
+    return last.strip().splitlines()[-1].strip()[:500]

@@ -73,7 +73,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         if about["format"] != _FORMAT:
             raise InputError(f"format {about['format']!r} is not known (allowed: {_FORMAT})")
-        return Checkpoint(
+        checkpoint = Checkpoint(
             Architecture.from_json(json.dumps(about["architecture"])),
             weights,
             tuple(about["classes"]),
@@ -82,8 +82,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             int(about["image_size"]),
             about["metadata"],
         )
+        checkpoint.network()  # raises where the weights are another network's
     except (KeyError, TypeError, ValueError) as error:  # InputError is a ValueError
         raise InputError(f"{path}: not a checkpoint of senet-nas: {error}") from None
+    return checkpoint
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:

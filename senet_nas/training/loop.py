@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_space.errors import InputError
+from search_space.errors import InputError, RunError
 from senet_nas.data import RGB, ImageSet, augment, draw
 from senet_nas.training.device import as_device
 from senet_nas.training.optimiser import (
@@ -33,7 +33,7 @@ from senet_nas.training.seeding import epoch_generator, epoch_seed, forked_rng
 _STEPS_BETWEEN_CHECKS = 50  # reading the loss makes the CPU wait for a GPU
 
 
-class NonFiniteLossError(ArithmeticError):
+class NonFiniteLossError(RunError):
     """The loss became infinite or no number: this network doesn't train with this recipe."""
 
 

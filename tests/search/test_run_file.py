@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_space import InputError, space_names
-from senet_nas.search import RunFile, load_run_file
+from senet_nas.search import load_run_file
 from senet_nas.search.run_file import COSTS, MEASURED, parse_run_file
 from senet_nas.training import recipe_names
 
@@ -17,7 +17,11 @@ WRONG_FILES = {
     "unknown space": ('"cifar_tiny"', '"cifar_tini"', "space 'cifar_tini' is not known"),
     "unknown strategy": ('"nsga2"', '"nsga3"', "strategy 'nsga3' is not known"),
     "unknown section": ("[budget]", "[budgets]", "'budget'"),
-    "unknown key": ("image_size", "image_sise", "'evaluation.image_sise' is not known"),
+    "unknown key": (
+        "image_size",
+        "image_sise",
+        "evaluation: key 'image_sise' is not known; did you mean 'image_size'?",
+    ),
     "unknown setting": ("population_size", "populaton_size", "'populaton_size' is not known"),
     "unknown objective": ('macs = "min"', 'mac = "min"', "'mac' is not known"),
     "unknown direction": ('macs = "min"', 'macs = "less"', "objectives.macs"),
@@ -58,7 +62,7 @@ WRONG_SETS = {
     "=5": "section.key=value",
     "budget..trials=5": "section.key=value",
     "budgt.trials=5": "'budgt' is not known; did you mean 'budget'?",
-    "budget.trails=5": "'budget.trails' is not known",
+    "budget.trails=5": "budget: key 'trails' is not known; did you mean 'trials'?",
     "space.name.first=5": "name is not a section",
     "evaluation.recipe=proxi": "recipe 'proxi' is not known",
     "evaluation.recipe=absent.toml": "absent.toml",
@@ -217,7 +221,7 @@ runs = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(table=runs)
 def test_a_run_survives_toml(table):
-    run = RunFile.model_validate(table)
+    run = parse_run_file(table, "first")
     text = run.to_toml()
     again = parse_run_file(tomllib.loads(text), "again")
     assert again == run
