@@ -24,7 +24,7 @@ def draw_fronts(folders: Mapping[str, RunFolder], path: Path) -> None:
     """
     if path.suffix not in FORMATS:
         raise InputError(f"{path}: a picture's name must end in {', '.join(FORMATS)}")
-    runs = [(name, folder.run_file().objectives) for name, folder in folders.items()]
+    runs = [(name, folder.objectives()) for name, folder in folders.items()]
     objectives = runs[0][1]
     for name, others in runs:
         if others != objectives or len(others) != 2:

@@ -21,7 +21,7 @@ UNITS = {"macs": 1e6, "params": 1e6, "activations": 1e6}
 
 def load_front(folder: RunFolder) -> Front:
     """The front of a run's folder, over its own objectives."""
-    return front_of(folder.trials(), folder.run_file().objectives)
+    return front_of(folder.trials(), folder.objectives())
 
 
 def fronts_to_data(fronts: Mapping[str, Front]) -> dict[str, Any]:

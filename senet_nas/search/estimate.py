@@ -8,13 +8,13 @@ import statistics
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
-from search_space import Architecture, load
+from search_space import Architecture, InputError, load
 from senet_nas.search.evaluation import Evaluator
 from senet_nas.search.run_file import RunFile
-from senet_nas.training import train
+from senet_nas.search.session import build_strategy
+from senet_nas.training import seeded_network, train
 
 SAMPLED = 3
 IMAGES = 512
@@ -39,7 +39,7 @@ class Estimate:
 
 
 def estimate(run: RunFile) -> Estimate:
-    """Train three random candidates on a few images, and reckon from their speed.
+    """Train the first three candidates on a few images, and reckon from their speed.
 
     Raises `InputError` as the run itself would.
     """
@@ -48,10 +48,11 @@ def estimate(run: RunFile) -> Estimate:
     device = "cuda" if resources.gpus_per_trial and torch.cuda.is_available() else "cpu"
     evaluator = Evaluator(run.evaluation, device)
     space = load(run.space.name)
-    rng = np.random.default_rng(run.strategy.seed)
-    rate = statistics.median(
-        _images_per_second(evaluator, space.build(space.sample(rng))) for _ in range(SAMPLED)
-    )
+    strategy = build_strategy(run, space, len(evaluator.classes))
+    asked = [candidate for _ in range(SAMPLED) if (candidate := strategy.ask()) is not None]
+    if not asked:
+        raise InputError(f"limits: no network of {run.space.name!r} was found within them")
+    rate = statistics.median(_images_per_second(evaluator, space.build(c)) for c in asked)
     training, validation = len(evaluator.training), len(evaluator.validation)
     images = evaluator.recipe.epochs * training + SCORING_SHARE * validation
     workers = resources.workers or _workers_here(run)
@@ -65,8 +66,6 @@ def estimate(run: RunFile) -> Estimate:
 
 def _images_per_second(evaluator: Evaluator, architecture: Architecture) -> float:
     """Of training, in the second of two short epochs."""
-    from senet_nas.training import seeded_network
-
     images = evaluator.training.subset(torch.arange(min(IMAGES, len(evaluator.training))))
     size = evaluator.settings.image_size
     network = seeded_network(architecture, len(evaluator.classes), size, 0)

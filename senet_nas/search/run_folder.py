@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -92,6 +93,15 @@ class RunFolder:
     def run_file(self, sets: Sequence[str] = ()) -> RunFile:
         """The run's resolved definition, with `key=value` settings over it."""
         return load_run_file(self.path / "run.toml", sets)
+
+    def objectives(self) -> dict[str, str]:
+        """The run's objectives. Read alone, so that its front can be shown when its space has
+        changed since. Raises `InputError` where they can't be read."""
+        path = self.path / "run.toml"
+        try:
+            return dict(tomllib.loads(path.read_text(encoding="utf-8"))["objectives"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: its objectives can't be read: {error}") from None
 
     def define(self, run: RunFile) -> None:
         """Write the run's definition."""

@@ -96,11 +96,12 @@ class Session:
         """Run until the budget is spent."""
         from senet_nas.search.tune_runner import run_trials
 
+        if self.is_over():
+            return
         self.progress.start(self.run, self.records)
         self._started = time.perf_counter()
         trials = Trials(self.ask, self.record, lambda: self.progress.tick(self.elapsed_seconds()))
-        if not self.is_over():
-            run_trials(self.run, trials)
+        run_trials(self.run, trials)
 
     def is_over(self) -> bool:
         """Whether the budget was spent before this start."""
