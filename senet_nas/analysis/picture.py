@@ -73,7 +73,7 @@ def _draw_run(
         alpha=0.22,
         markersize=4,
         markeredgewidth=0,
-        label=f"{name}: {len(done)} trials",
+        label=f"{Path(name).resolve().name}: {len(done)} trials",
     )
     x = [_scaled(across, point.scores[across]) for point in front.points]
     y = [_scaled(up, point.scores[up]) for point in front.points]
