@@ -3,8 +3,10 @@ normalised; output `logits`, (N, classes). Preprocessing and class names are in 
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +55,8 @@ def export(checkpoint: Checkpoint, path: Path) -> Exported:
 
 
 def _to_onnx(network: torch.nn.Module, example: Tensor) -> Any:
-    with warnings.catch_warnings():
+    # The exporter prints what it rewrites; that is no concern of a user.
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,
