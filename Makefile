@@ -36,9 +36,11 @@ $(VENV)/created:
 	touch $@
 
 $(VENV)/quickstart.installed: pyproject.toml | $(VENV)/created
+	@echo "installing into $(VENV): torch is several GB, so this takes minutes"
 	$(BIN)/python -m pip install --quiet --editable '.[export]'
 	touch $@
 
 $(VENV)/dev.installed: pyproject.toml | $(VENV)/created
+	@echo "installing into $(VENV): torch is several GB, so this takes minutes"
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/quickstart.installed

@@ -8,6 +8,7 @@ from search_space.graph import structural_hash, to_graph
 from search_space.published import makers, published
 from search_space.registry import lookup, names
 from search_space.space import Candidate, Decision, SearchSpace
+from search_space.twins import network_key
 from search_space.values import SE, Architecture, Block, Head, Stage
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "SearchSpace",
     "Stage",
     "load",
+    "network_key",
     "published",
     "published_names",
     "space_names",

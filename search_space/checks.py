@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,11 @@ def number(where: str, value: object, least: float) -> None:
     """That a value is a finite number (not a boolean) of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{where} must be a number of at least {least:g}, not {value!r}")
-    if not math.isfinite(value) or value < least:
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        raise InputError(f"{where} must be a number below 1e308") from None
+    if not finite or value < least:
         raise InputError(f"{where} must be a number of at least {least:g}, not {value!r}")
 
 
@@ -58,3 +63,27 @@ def boolean(where: str, value: object) -> None:
     """That a value is true or false."""
     if not isinstance(value, bool):
         raise InputError(f"{where} must be true or false, not {value!r}")
+
+
+def seed(value: object, where: str = "seed") -> None:
+    """That a value can seed the generators of numpy and of torch alike."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise InputError(f"{where} must be between 0 and 2**63-1, not {value!r}")
+
+
+def parse_assignment(text: str) -> tuple[list[str], object]:
+    """The keys, from the outermost table inwards, and the value of `--set key.key=value`.
+
+    The value is what TOML reads in it (`30`, `true`, `[1, 2]`, `"30"`), or else the text itself.
+    Raises `InputError` for what isn't an assignment.
+    """
+    key, equals, written = (part.strip() for part in text.partition("="))
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path):
+        raise InputError(f"--set {text}: write it as key=value")
+    try:
+        table = tomllib.loads(f"value = {written}")
+    except (ValueError, RecursionError):  # ValueError: no TOML, or more digits than Python reads
+        return path, written
+    # More than one key: the text went on behind a line's end, and is no single value.
+    return path, table["value"] if len(table) == 1 else written

@@ -1,8 +1,10 @@
 """A search space: named categorical decisions, and a function from choices to what they build.
 
 A candidate is a tuple of option numbers, one a decision, always normalised: a decision that the
-others switch off stands at 0. So equal networks are equal candidates, and strategies can hash,
-compare and store them without looking inside.
+others switch off stands at 0. So equal choices are equal candidates, and strategies can hash,
+compare and store them without looking inside. Different choices may still come to the same network
+(another r, the same hidden width): a space that can tell says so by `identify`, and a search then
+proposes one of them.
 """
 
 from __future__ import annotations
@@ -78,12 +80,15 @@ class SearchSpace:
     (for networks an `Architecture`). Everything that strategies need is written here once.
 
     image_size: the side in pixels of the images that its networks are made for, where they are.
+    identify: from what is built to a value that is equal where candidates stand for the same; none
+    where different candidates are always different.
     """
 
     name: str
     decisions: tuple[Decision, ...]
     builder: Callable[[Choices], Any] = dict
     image_size: int | None = None
+    identify: Callable[[Any], Hashable] | None = None
 
     def __post_init__(self) -> None:
         if not self.decisions:
@@ -182,6 +187,10 @@ class SearchSpace:
     def build(self, candidate: Candidate) -> Any:
         """What the candidate stands for; for networks an `Architecture`."""
         return self.builder(self.choices(candidate))
+
+    def key(self, candidate: Candidate) -> Hashable:
+        """A value that is equal for candidates that stand for the same (`identify`)."""
+        return candidate if self.identify is None else self.identify(self.build(candidate))
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         """A candidate with every decision drawn by its weights (uniformly where it has none)."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from search_space.space import Choices, Decision, SearchSpace
+from search_space.twins import HeadWidth, network_key
 from search_space.values import SE, Architecture, Block, Stage
 
 StageChoices = Mapping[str, Any]
@@ -44,12 +46,15 @@ def staged_space(
     assemble: Callable[[tuple[Stage, ...], Choices], Architecture],
     image_size: int,
     general: Sequence[Decision] = (),
+    head_width: HeadWidth | None = None,
 ) -> SearchSpace:
     """A space whose decisions are called `stage1_depth`, `stage1_kernel`, `stage1_block2_se`.
 
     make_block(stage, index, shared choices, block choices) gives each block;
     assemble(stages, all choices) puts stem and head around them; image_size: the side in pixels
-    of the images that they are made for; general: decisions outside of stages.
+    of the images that they are made for; general: decisions outside of stages; head_width: of
+    (block, input channels), the width that the placement `conv3x3` gates in the cells used, to
+    know equal networks by (`network_key`).
     """
     decisions = list(general)
     for number, stage in enumerate(stages, start=1):
@@ -71,7 +76,8 @@ def staged_space(
         )
         return assemble(built, choices)
 
-    return SearchSpace(name, tuple(decisions), build, image_size)
+    identify = partial(network_key, head_width=head_width)
+    return SearchSpace(name, tuple(decisions), build, image_size, identify)
 
 
 def _prefixed(decision: Decision, prefix: str, parents: str | None = None) -> Decision:
@@ -92,21 +98,27 @@ def _build_stage(
 
 
 def se_decision(
-    r: Sequence[float] = (16,),
-    placement: Sequence[str] = ("standard",),
-    squeeze: Sequence[str] = ("avg",),
-    excitation: Sequence[str] = ("sigmoid",),
+    r: float | Sequence[float] = 16,
+    placement: str | Sequence[str] = "standard",
+    squeeze: str | Sequence[str] = "avg",
+    excitation: str | Sequence[str] = "sigmoid",
+    base: str | Sequence[str] = "own",
+    divisor: int | Sequence[int] = 1,
+    bias: bool | Sequence[bool] = True,
+    activation: str | Sequence[str] = "relu",
     name: str = "se",
-    **fixed: Any,
 ) -> Decision:
     """One decision for an SE block: absent, or any combination of the options given.
 
-    Drawn absent half of the time, however many the options are, so that a random network is as
-    likely to have SE at a place as not. fixed: further fields of `SE`, the same in all options.
+    Each field of `SE` is one value or a sequence of options. Drawn absent half of the time,
+    however many the options are, so that a random network is as likely to have SE at a place as
+    not.
     """
-    present = [
-        SE(r=ratio, placement=place, squeeze=pool, excitation=gate, **fixed)
-        for ratio, place, pool, gate in itertools.product(r, placement, squeeze, excitation)
-    ]
+    options = (r, placement, squeeze, excitation, base, divisor, bias, activation)
+    present = [SE(*values) for values in itertools.product(*map(_options, options))]
     weights = (float(len(present)), *(1.0 for _ in present))
     return Decision(name, (None, *present), weights=weights)
+
+
+def _options(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)

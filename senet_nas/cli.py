@@ -116,7 +116,7 @@ def front(
     from senet_nas.search import RunFolder
 
     folders = {str(path): RunFolder.open(path) for path in directories}
-    fronts = {name: show.load_front(folder) for name, folder in folders.items()}
+    fronts = show.load_fronts(folders)
     if picture is not None:
         from senet_nas.analysis.picture import draw_fronts
 
@@ -135,13 +135,15 @@ def cost(
     image_size: ImageSize = 224,
     classes: Classes = 1000,
     latency: Annotated[bool, typer.Option("--latency", help="Measure it on this CPU.")] = False,
+    sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Parameters, MACs and activations of a network."""
-    from senet_nas.analysis.selection import read_architecture
+    """Parameters, MACs and activations of a network; --set se.r=8 changes all of its SE."""
+    from senet_nas.analysis.selection import read_architecture, with_se
     from senet_nas.analysis.show import cost_to_data, print_values
 
-    costs = cost_to_data(read_architecture(network), image_size, classes, latency)
+    architecture = with_se(read_architecture(network), sets or [])
+    costs = cost_to_data(architecture, image_size, classes, latency)
     if as_json:
         _print_json(costs)
     else:
@@ -178,7 +180,10 @@ def retrain(
         Path | None, typer.Option(help="Where to; a folder in DIR if not given.")
     ] = None,
     sets: Sets = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images; the run's, or their own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; what is there, else.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -187,7 +192,7 @@ def retrain(
     from senet_nas.analysis.show import print_values
     from senet_nas.training.progress import retrain_with_progress
 
-    choice = choose(source, arch, data, out)
+    choice = choose(source, arch, data, out, recipe)
     result = retrain_with_progress(
         choice.architecture,
         choice.data,
@@ -196,7 +201,7 @@ def retrain(
         choice.out,
         seed=seed,
         device=device,
-        image_size=choice.image_size,
+        image_size=image_size or choice.image_size,
     )
     if as_json:
         _print_json(result)
@@ -250,15 +255,18 @@ def export(
 
 
 def _conclude(folder: RunFolder, as_json: bool) -> None:
+    from search_space.errors import RunError
     from senet_nas.analysis import show, write_front
 
     path = write_front(folder)
-    found = show.load_front(folder)
+    fronts = show.load_fronts({str(folder.path): folder})
     if as_json:
-        _print_json(found.to_data())
-        return
-    show.print_fronts({str(folder.path): found})
+        _print_json(show.fronts_to_data(fronts))
+    else:
+        show.print_fronts(fronts)
     print(f"written: {folder.trials_file}, {path}", file=sys.stderr)
+    if not any(front.points for front in fronts.values()):
+        raise RunError(f"no trial of {folder.path} succeeded; {folder.trials_file} says why")
 
 
 @contextmanager

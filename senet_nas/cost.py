@@ -17,7 +17,8 @@ from search_space import Architecture, Block, InputError
 if TYPE_CHECKING:
     from torch import nn
 
-OBJECTIVES = ("params", "macs", "activations", "latency_ms")
+COSTS = ("params", "macs", "activations", "latency_ms")
+IN_MILLIONS = ("params", "macs", "activations")  # as they are shown
 
 
 @dataclass(frozen=True, slots=True)

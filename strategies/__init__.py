@@ -1,6 +1,6 @@
 """How to search: one file a strategy, all behind ask and tell.
 
-Needs numpy and moocore; sees candidates and scores, never networks.
+Needs numpy, and moocore to rank by several objectives; sees candidates and scores, never networks.
 """
 
 from __future__ import annotations

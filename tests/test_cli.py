@@ -259,8 +259,8 @@ def test_retraining_a_trial_by_number_or_hash(finished, brisk, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--arch", "99"], "no finished trial '99'"),
-        (["--arch", "zz"], "no finished trial 'zz'"),
+        (["--arch", "99"], "no trial '99'"),
+        (["--arch", "zz"], "no trial 'zz'"),
         (["--recipe", "brsk"], "recipe 'brsk' is not known"),
         (["--recipe", "absent.toml"], "absent.toml"),
         (["--set", "epochs=0"], "recipe.epochs"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from search_space.space import Choices, Decision, SearchSpace
 from search_space.staged import StageDecisions, se_decision, staged_space
+from search_space.twins import width_over_output
 from search_space.values import Architecture, Block, Stage
 
 WIDTHS = ((8, 16, 24, 32), (16, 32, 48, 64), (32, 64, 96, 128))
@@ -32,7 +33,14 @@ def space() -> SearchSpace:
         )
         for widths in WIDTHS
     ]
-    return staged_space("cifar_residual", stages, make_block, assemble, image_size=32)
+    return staged_space(
+        "cifar_residual",
+        stages,
+        make_block,
+        assemble,
+        image_size=32,
+        head_width=width_over_output,
+    )
 
 
 def make_block(stage: int, index: int, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Block:

@@ -8,6 +8,7 @@ from typing import Any
 
 from search_space.space import Choices, Decision, SearchSpace
 from search_space.staged import StageDecisions, se_decision, staged_space
+from search_space.twins import width_over_output
 from search_space.values import Architecture, Block, Stage
 
 WIDTHS = ((8, 12, 16), (16, 24, 32), (32, 48, 64))
@@ -20,7 +21,14 @@ def space() -> SearchSpace:
         StageDecisions(depth=(1, 2), shared=(Decision("channels", widths),), block=(se,))
         for widths in WIDTHS
     ]
-    return staged_space("cifar_tiny", stages, make_block, assemble, image_size=32)
+    return staged_space(
+        "cifar_tiny",
+        stages,
+        make_block,
+        assemble,
+        image_size=32,
+        head_width=width_over_output,
+    )
 
 
 def make_block(stage: int, index: int, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Block:

@@ -8,6 +8,7 @@ from typing import Any
 
 from search_space.space import Choices, Decision, SearchSpace
 from search_space.staged import StageDecisions, se_decision, staged_space
+from search_space.twins import width_over_input
 from search_space.values import Architecture, Block, Head, Stage
 
 # Widths to choose from, and the stride of the first block. No stage offers its predecessor's
@@ -42,7 +43,14 @@ def space() -> SearchSpace:
         )
         for widths, _ in STAGES
     ]
-    return staged_space("imagenet_mobile", stages, make_block, assemble, image_size=224)
+    return staged_space(
+        "imagenet_mobile",
+        stages,
+        make_block,
+        assemble,
+        image_size=224,
+        head_width=width_over_input,
+    )
 
 
 def make_block(stage: int, index: int, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Block:

@@ -8,6 +8,7 @@ from typing import Any
 
 from search_space.space import Choices, Decision, SearchSpace
 from search_space.staged import StageDecisions, se_decision, staged_space
+from search_space.twins import width_over_output
 from search_space.values import Architecture, Block, Stage
 
 # Depths and widths to choose from; a bottleneck's output is four times as wide as its inner part.
@@ -20,14 +21,15 @@ STAGES = (
 SE_OPTIONS = se_decision(
     r=(2, 4, 8, 16, 32),
     placement=("standard", "pre", "post", "identity", "conv3x3"),
-    squeeze=("avg", "max"),
+    squeeze=("avg", "max", "none"),
+    excitation=("sigmoid", "tanh", "relu"),
     bias=False,
 )
 
 
 def space() -> SearchSpace:
-    """Cell and resolution's stem in general; depth, width and groups a stage; kernel and SE a
-    block. SE has no biases, as in the paper's ablations."""
+    """Depth, width, cell and groups a stage; kernel and SE a block, with every placement, squeeze
+    and excitation of the SE paper's ablations (arXiv 1709.01507, sections 6 and 7.1)."""
     stages = [
         StageDecisions(
             depth=depths,
@@ -40,7 +42,14 @@ def space() -> SearchSpace:
         )
         for depths, widths in STAGES
     ]
-    return staged_space("imagenet_residual", stages, make_block, assemble, image_size=224)
+    return staged_space(
+        "imagenet_residual",
+        stages,
+        make_block,
+        assemble,
+        image_size=224,
+        head_width=width_over_output,
+    )
 
 
 def make_block(stage: int, index: int, shared: Mapping[str, Any], own: Mapping[str, Any]) -> Block:

@@ -28,7 +28,8 @@ class Point:
 class Front:
     """points: sorted from cheap to dear by the last objective. hypervolume: the volume, in the
     objectives' own units, between the front and `reference`, the worst value of each objective
-    among all trials that finished. trials, failed: how many there are."""
+    among all trials that finished (of the runs shown together). trials, failed: their
+    numbers."""
 
     objectives: Mapping[str, str]
     points: tuple[Point, ...]
@@ -65,23 +66,30 @@ class Front:
         }
 
 
-def front_of(records: Sequence[TrialRecord], objectives: Mapping[str, str]) -> Front:
-    """The front of the trials that finished.
+def front_of(
+    records: Sequence[TrialRecord],
+    objectives: Mapping[str, str],
+    beside: Sequence[TrialRecord] = (),
+) -> Front:
+    """The front of the trials that finished; of equal points the first.
 
-    objectives: "max" or "min" by the name of a score. Raises `InputError` for a score that the
-    trials don't have.
+    objectives: "max" or "min" by the name of a score. beside: trials of other runs, that count
+    for the reference point, so that hypervolumes can be compared. Raises `InputError` for a score
+    that the trials don't have.
     """
     done = [(record, record.scores) for record in records if record.scores is not None]
     failed = len(records) - len(done)
     if not done:
         return Front(objectives, (), 0.0, {}, len(records), failed)
+    others = [record.scores for record in beside if record.scores is not None]
     for name in objectives:
-        if any(name not in scores for _, scores in done):
+        if any(name not in scores for scores in [*others, *(scores for _, scores in done)]):
             known = sorted(set.intersection(*(set(scores) for _, scores in done)))
             raise InputError(f"the trials have no score {name!r} (they have {', '.join(known)})")
     signs = np.array([-1.0 if way == "max" else 1.0 for way in objectives.values()])
     losses = signs * np.array([[scores[name] for name in objectives] for _, scores in done])
-    reference = losses.max(axis=0)
+    worst = [signs * np.array([[s[name] for name in objectives] for s in others])] if others else []
+    reference = np.concatenate([losses, *worst]).max(axis=0)
     on_front = np.flatnonzero(moocore.is_nondominated(losses, keep_weakly=False))
     on_front = on_front[np.argsort(losses[on_front, -1], kind="stable")]
     knee = int(np.argmax(_bend(losses[on_front])))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from search_space import InputError
 from senet_nas.analysis.front import Front, front_of
+from senet_nas.cost import IN_MILLIONS
 from senet_nas.data import write_atomically
 from senet_nas.search import RunFolder, TrialRecord
 
 FORMATS = (".svg", ".png", ".pdf")
-MILLIONS = ("macs", "params", "activations")
-UNITS = {"accuracy": "%", "top5": "%", "latency_ms": "ms", **dict.fromkeys(MILLIONS, "M")}
+UNITS = {"accuracy": "%", "top5": "%", "latency_ms": "ms", **dict.fromkeys(IN_MILLIONS, "M")}
 COLOURS = ("#0a6ebd", "#c2410c", "#15803d", "#7e22ce")
 
 
@@ -48,10 +48,15 @@ def draw_fronts(folders: Mapping[str, RunFolder], path: Path) -> None:
     axes.legend(frameon=False, loc="lower right")
     with mpl.rc_context({"svg.hashsalt": "senet-nas", "svg.fonttype": "none"}):
         metadata = {"Date": None} if path.suffix == ".svg" else None
-        write_atomically(
-            path,
-            lambda file: figure.savefig(file, format=path.suffix[1:], metadata=metadata, dpi=160),
-        )
+        try:
+            write_atomically(
+                path,
+                lambda file: figure.savefig(
+                    file, format=path.suffix[1:], metadata=metadata, dpi=160
+                ),
+            )
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
 
 
 def _draw_run(
@@ -84,7 +89,7 @@ def _draw_run(
 
 
 def _scaled(name: str, value: float) -> float:
-    return value / 1e6 if name in MILLIONS else value
+    return value / 1e6 if name in IN_MILLIONS else value
 
 
 def _label(name: str) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from search_space import Architecture, InputError, load, published, published_names
+from search_space.checks import parse_assignment
 from search_space.errors import one_of
 from senet_nas.analysis.front import front_of
 from senet_nas.nn import build_network
 from senet_nas.search import RunFolder, TrialRecord
 
 LARGEST_IMAGE = 2**31
+SHORTEST_HASH = 4
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,22 @@ def _read_file(path: Path) -> Architecture:
     return architecture
 
 
-def choose(source: str, arch: str | None, data: str | None, out: Path | None) -> Choice:
+def choose(
+    source: str, arch: str | None, data: str | None, out: Path | None, recipe: str
+) -> Choice:
     """What to train: a run's point (its knee where `arch` names no other), or a network.
+
+    out: by default a folder named for network and recipe, below the run's or `runs/out`.
 
     Raises `InputError` where there is no such run, trial or network.
     """
     path = Path(source)
+    schedule = Path(recipe).stem
     if not path.is_dir():
         if arch is not None:
             raise InputError(f"--arch goes with a run's folder, and {source} is none")
         label = path.stem if path.suffix == ".json" else source
-        where = out or Path("runs/out") / f"retrain-{label}"
+        where = out or Path("runs/out") / f"retrain-{label}-{schedule}"
         return Choice(label, read_architecture(source), data, None, where)
     folder = RunFolder.open(path)
     run = folder.run_file()
@@ -80,7 +87,7 @@ def choose(source: str, arch: str | None, data: str | None, out: Path | None) ->
         architecture=space.build(record.candidate),
         data=run.evaluation.data if data is None else data,
         image_size=run.evaluation.image_size,
-        out=out or path / f"retrain-{record.architecture}",
+        out=out or path / f"retrain-{record.architecture}-{schedule}",
     )
 
 
@@ -94,14 +101,19 @@ def pick(
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         return next(record for record in records if record.number == number)
-    done = [record for record in records if record.scores is not None]
-    found = [record for record in done if str(record.number) == arch]
-    found = found or [record for record in done if record.architecture.startswith(arch)]
+    found = [record for record in records if str(record.number) == arch]
+    if not found and len(arch) >= SHORTEST_HASH:
+        found = [record for record in records if record.architecture.startswith(arch)]
     if not found:
-        allowed = f"a trial's number up to {max((r.number for r in done), default=0)}, or the hash"
-        raise InputError(f"{where}: no finished trial {arch!r} (allowed: {allowed})")
+        allowed = (
+            f"a trial's number up to {max((r.number for r in records), default=0)}, or at least "
+            f"{SHORTEST_HASH} digits of its architecture's hash"
+        )
+        raise InputError(f"{where}: no trial {arch!r} (allowed: {allowed})")
     if len({record.architecture for record in found}) > 1:
         raise InputError(f"{where}: {arch!r} begins several hashes; give more digits")
+    if found[0].scores is None:
+        raise InputError(f"{where}: trial {found[0].number} failed: {found[0].reason}")
     return found[0]
 
 
@@ -116,5 +128,25 @@ def write_front(folder: RunFolder) -> Path:
         built = space.build(tuple(point["candidate"]))
         point["network"] = json.loads(built.to_json())
     path = folder.path / "front.json"
-    write_atomically(path, lambda file: file.write_text(json.dumps(data, indent=1) + "\n"))
+    text = json.dumps(data, indent=1) + "\n"
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
     return path
+
+
+def with_se(architecture: Architecture, sets: Sequence[str]) -> Architecture:
+    """The network with `se.field=value` settings laid over every SE block that it has.
+
+    Raises `InputError` for a field or value that SE doesn't have.
+    """
+    changes: dict[str, object] = {}
+    for assignment in sets:
+        path, value = parse_assignment(assignment)
+        if len(path) != 2 or path[0] != "se":
+            raise InputError(f"--set {assignment}: write it as se.field=value, such as se.r=8")
+        changes[path[1]] = value
+    data = json.loads(architecture.to_json())
+    for blocks in (data["stem"], *data["stages"], data["head"]["blocks"]):
+        for block in blocks:
+            if "se" in block:
+                block["se"] |= changes
+    return Architecture.from_json(json.dumps(data))

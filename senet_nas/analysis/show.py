@@ -13,15 +13,24 @@ from rich.table import Table
 from search_space import Architecture, load
 from search_space.space import option_label
 from senet_nas.analysis.front import Front, front_of
-from senet_nas.cost import cost, measure_latency
+from senet_nas.cost import IN_MILLIONS, cost, measure_latency
 from senet_nas.search import RunFolder
 
-UNITS = {"macs": 1e6, "params": 1e6, "activations": 1e6}
+UNITS = dict.fromkeys(IN_MILLIONS, 1e6)
 
 
-def load_front(folder: RunFolder) -> Front:
-    """The front of a run's folder, over its own objectives."""
-    return front_of(folder.trials(), folder.objectives())
+def load_fronts(folders: Mapping[str, RunFolder]) -> dict[str, Front]:
+    """The front of each run over its own objectives; runs with the same objectives share the
+    reference point of their hypervolumes."""
+    runs = {name: (folder.trials(), folder.objectives()) for name, folder in folders.items()}
+    return {
+        name: front_of(
+            trials,
+            objectives,
+            beside=[t for others, same in runs.values() if same == objectives for t in others],
+        )
+        for name, (trials, objectives) in runs.items()
+    }
 
 
 def fronts_to_data(fronts: Mapping[str, Front]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from senet_nas.data.augment import Augmentation, Draws, augment, draw, normalise
 from senet_nas.data.cache import default_cache
-from senet_nas.data.files import write_atomically
+from senet_nas.data.files import locked, sync, write_atomically
 from senet_nas.data.image_set import RGB, ImageSet
 from senet_nas.data.load import Split, load_images, splits_of
 from senet_nas.data.sample import SAMPLE
@@ -19,8 +19,10 @@ __all__ = [
     "default_cache",
     "draw",
     "load_images",
+    "locked",
     "normalise",
     "splits_of",
+    "sync",
     "training_subset",
     "validation_split",
     "write_atomically",

@@ -17,7 +17,7 @@ from senet_nas.data.files import write_atomically
 from senet_nas.data.image_set import ImageSet
 
 _log = logging.getLogger(__name__)
-_FORMAT = "1"  # raise it when the same source would decode to other pixels
+_FORMAT = "2"  # raise it when the same source would decode to other pixels
 
 
 def default_cache() -> Path:
@@ -60,7 +60,10 @@ def write_cache(path: Path, images: ImageSet) -> None:
     metadata = {"images": json.dumps(about)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+        # Not durable: a file that a loss of power damages fails its checksum and is made anew.
+        write_atomically(
+            path, lambda temporary: save_file(tensors, temporary, metadata), durable=False
+        )
     except (OSError, SafetensorError) as error:
         _log.warning("decoded images could not be kept in %s: %s", path.parent, error)
 

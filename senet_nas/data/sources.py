@@ -9,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -32,7 +33,7 @@ class Source(Protocol):
         ...
 
     def paths(self) -> list[str]:
-        """The relative paths of the images, with `/` between folders, in any order."""
+        """The relative paths of the images, each once, `/` between folders, in any order."""
         ...
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
@@ -93,9 +94,10 @@ class Folder:
                 yield name, error.strerror or "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Archive:
-    """A tar archive, compressed or not, read in memory as a stream."""
+    """A tar archive, compressed or not, read in memory as a stream. Of members with one path the
+    last counts, as for `tar`, whose `-r` replaces a file by appending another."""
 
     path: Path
 
@@ -106,13 +108,13 @@ class Archive:
 
     def paths(self) -> list[str]:
         """Members that name images, whatever their type. Raises `InputError` as `_members`."""
-        return [name for name, _, _ in self._members() if is_image(name)]
+        return list(self._last)
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
         """In the archive's order; links and devices are named, never followed."""
         names = set(wanted)
-        for name, member, archive in self._members():
-            if name not in names:
+        for position, (name, member, archive) in enumerate(self._members()):
+            if name not in names or self._last.get(name) != position:
                 continue
             if not member.isreg():
                 yield name, "not a regular file"
@@ -121,6 +123,13 @@ class Archive:
             else:
                 file = archive.extractfile(member)
                 yield name, file.read() if file else "unreadable"
+
+    @cached_property
+    def _last(self) -> dict[str, int]:
+        """The position of the last member of each image's path. Kept, for finding it takes
+        reading a compressed archive to its end."""
+        members = enumerate(self._members())
+        return {name: position for position, (name, _, _) in members if is_image(name)}
 
     def _members(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
         """Members with their paths in normal form.

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from search_space import checks
 from search_space.errors import InputError
 
 Counts = npt.NDArray[np.int64]
@@ -19,8 +20,9 @@ def validation_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
     nearly as whole images allow; at least one image in all. Each class keeps at least one image
     to train on, so a class of one image is never validated on; where every class has only one,
     the split is drawn from all images alike, and the classes on the two sides differ.
-    Raises `InputError` for a fraction out of range and for fewer than two images.
+    Raises `InputError` for a fraction or seed out of range and for fewer than two images.
     """
+    checks.seed(seed)
     if not 0 < fraction < 1:
         raise InputError(f"validation fraction must lie between 0 and 1, not {fraction}")
     if len(labels) < 2:
@@ -37,8 +39,10 @@ def validation_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
 def training_subset(labels: Tensor, fraction: float, seed: int) -> Tensor:
     """Sorted indices of a share of the images, at least one of each class.
 
-    labels: int64 (N,). fraction: above 0, up to 1. Raises `InputError` for one out of range.
+    labels: int64 (N,). fraction: above 0, up to 1. Raises `InputError` for a fraction or seed
+    out of range.
     """
+    checks.seed(seed)
     if not 0 < fraction <= 1:
         raise InputError(f"training fraction must be above 0 and at most 1, not {fraction}")
     if not len(labels):

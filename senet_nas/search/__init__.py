@@ -2,12 +2,12 @@
 
 from senet_nas.search.run_file import RunFile, load_run_file
 from senet_nas.search.run_folder import RunFolder, TrialRecord
-from senet_nas.search.session import Session, resume, search
+from senet_nas.search.running import Running, resume, search
 
 __all__ = [
     "RunFile",
     "RunFolder",
-    "Session",
+    "Running",
     "TrialRecord",
     "load_run_file",
     "resume",

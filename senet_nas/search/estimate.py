@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
-from search_space import Architecture, InputError, load
+from search_space import Architecture, load
 from senet_nas.search.evaluation import Evaluator
+from senet_nas.search.preparation import build_strategy, preflight
+from senet_nas.search.resources import workers_here
 from senet_nas.search.run_file import RunFile
-from senet_nas.search.session import build_strategy
 from senet_nas.training import seeded_network, train
 
 SAMPLED = 3
@@ -43,19 +43,16 @@ def estimate(run: RunFile) -> Estimate:
 
     Raises `InputError` as the run itself would.
     """
-    resources = run.resources
-    torch.set_num_threads(resources.cpus_per_trial)
-    device = "cuda" if resources.gpus_per_trial and torch.cuda.is_available() else "cpu"
-    evaluator = Evaluator(run.evaluation, device)
+    preflight(run)
+    workers = workers_here(run.resources)
+    torch.set_num_threads(run.resources.cpus_per_trial)
+    evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
     space = load(run.space.name)
     strategy = build_strategy(run, space, len(evaluator.classes))
     asked = [candidate for _ in range(SAMPLED) if (candidate := strategy.ask()) is not None]
-    if not asked:
-        raise InputError(f"limits: no network of {run.space.name!r} was found within them")
     rate = statistics.median(_images_per_second(evaluator, space.build(c)) for c in asked)
     training, validation = len(evaluator.training), len(evaluator.validation)
     images = evaluator.recipe.epochs * training + SCORING_SHARE * validation
-    workers = resources.workers or _workers_here(run)
     seconds = images / rate
     trials = min(run.budget.trials or space.size(), space.size())
     if run.budget.seconds is not None:
@@ -80,10 +77,3 @@ def _images_per_second(evaluator: Evaluator, architecture: Architecture) -> floa
         on_epoch=lambda report, _: rates.append(report.images_per_second),
     )
     return rates[-1]
-
-
-def _workers_here(run: RunFile) -> int:
-    room = (os.cpu_count() or 1) // run.resources.cpus_per_trial
-    if run.resources.gpus_per_trial:
-        room = min(room, int(torch.cuda.device_count() / run.resources.gpus_per_trial))
-    return max(1, room)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +12,13 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from search_space import InputError, load
+from search_space.checks import parse_assignment
 from search_space.errors import one_of
+from senet_nas.cost import COSTS
 from senet_nas.training import load_recipe
 from strategies import make_strategy, strategy_settings
 
 MEASURED = ("accuracy", "top5", "loss")
-COSTS = ("params", "macs", "activations", "latency_ms")
 
 
 class Section(BaseModel):
@@ -37,7 +39,7 @@ class StrategySection(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     name: str = "nsga2"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
 
     def settings(self) -> dict[str, Any]:
         """What the file sets beyond name and seed; the strategy checks it."""
@@ -62,7 +64,7 @@ class EvaluationSection(Section):
     precision: Literal["auto", "bf16", "fp32"] | None = None
     fraction: float = Field(default=1.0, gt=0, le=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
 
     def recipe_overrides(self) -> dict[str, Any]:
         """The recipe's settings that the run file replaces."""
@@ -105,7 +107,7 @@ class RunFile(Section):
         size = self.evaluation.image_size or space.image_size or 32
         paths = {"data": self.evaluation.data, "recipe": self.evaluation.recipe}
         absolute = {
-            key: str(Path(text).absolute())
+            key: str(Path(text).resolve())
             for key, text in paths.items()
             if text is not None and (text.endswith(".toml") or Path(text).exists())
         }
@@ -149,10 +151,12 @@ def load_run_file(path: Path, sets: Sequence[str] = (), data: str | None = None)
         raise InputError(f"{path} is a folder, not a run file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply") from None
     for assignment in sets:
         _apply(table, assignment)
     if data is not None:
-        table.setdefault("evaluation", {})["data"] = data
+        _apply(table, f"evaluation.data={json.dumps(data)}")
     return parse_run_file(table, str(path))
 
 
@@ -200,20 +204,14 @@ def _check(run: RunFile) -> None:
 
 
 def _apply(table: dict[str, Any], assignment: str) -> None:
-    """Lay one `--set section.key=value` over the table; the value is TOML, or else a string."""
-    key, equals, text = assignment.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
-        raise InputError(f"--set {assignment}: write it as section.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    for part in path[:-1]:
-        table = table.setdefault(part, {})
+    """Lay one `--set section.key=value` over the table."""
+    path, value = parse_assignment(assignment)
+    *sections, key = path
+    for section in sections:
+        table = table.setdefault(section, {})
         if not isinstance(table, dict):
-            raise InputError(f"--set {assignment}: {part} is not a section")
-    table[path[-1]] = value
+            raise InputError(f"--set {assignment}: {section} is not a section")
+    table[key] = value
 
 
 def _first_fault(error: ValidationError) -> str:

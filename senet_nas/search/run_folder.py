@@ -6,18 +6,17 @@ told. A search killed at any instant loses at most the evaluations in flight.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from search_space import Candidate, InputError
-from senet_nas.data import write_atomically
+from senet_nas.data import locked, sync, write_atomically
 from senet_nas.search.run_file import RunFile, load_run_file
 
 logger = logging.getLogger(__name__)
@@ -141,23 +140,20 @@ class RunFolder:
 
     def append(self, record: TrialRecord) -> None:
         """Add a finished trial; it is on disk when this returns."""
+        is_first = not self.trials_file.exists()
         with self.trials_file.open("a", encoding="utf-8") as file:
             file.write(record.to_line())
             file.flush()
             os.fsync(file.fileno())
+        if is_first:
+            sync(self.path)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the run for this process alone; a dead process lets go by itself.
 
         Raises `InputError` where another process is running it.
         """
-        with (self.path / ".lock").open("w", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"{self.path}: another process is running this search") from None
-            yield
+        return locked(self.path, f"{self.path}: another process is running this search")
 
 
 def _is_empty(folder: Path) -> bool:

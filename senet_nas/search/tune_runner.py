@@ -30,6 +30,7 @@ from ray.tune.search import Searcher
 from search_space import Candidate, InputError, load
 from search_space.registry import EXTENSIONS_VARIABLE
 from senet_nas.search.outcome import Asked, Outcome, Trials
+from senet_nas.search.resources import workers
 from senet_nas.search.run_file import EvaluationSection, ResourcesSection, RunFile
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are ours to tell
@@ -40,13 +41,15 @@ OBJECT_STORE_BYTES = 200 * 2**20
 def run_trials(run: RunFile, trials: Trials) -> None:
     """Run trials on Ray Tune until `trials.ask` raises StopIteration.
 
-    Uses the cluster at RAY_ADDRESS where that is set, else starts Ray on this machine.
+    Uses Ray where this process has started it, the cluster at RAY_ADDRESS where that is set, and
+    else starts Ray on this machine for this run.
     Raises `InputError` where the resources asked for aren't there.
     """
-    _start_ray()
+    ours = not ray.is_initialized()
+    if ours:
+        _start_ray()
     try:
-        workers = _workers(run.resources)
-        adapter = _Adapter(trials, workers)
+        adapter = _Adapter(trials, _workers(run.resources))
         with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
             tune.Tuner(
                 _trainable(run),
@@ -62,7 +65,8 @@ def run_trials(run: RunFile, trials: Trials) -> None:
         if adapter.error is not None:
             raise adapter.error
     finally:
-        ray.shutdown()
+        if ours:
+            ray.shutdown()
 
 
 def _start_ray() -> None:
@@ -80,32 +84,8 @@ def _start_ray() -> None:
 
 
 def _workers(resources: ResourcesSection) -> int:
-    """How many trials run at a time; `InputError` where not even one has room."""
     there = ray.cluster_resources()
-    return _room(resources, there.get("CPU", 0.0), there.get("GPU", 0.0))
-
-
-def _room(resources: ResourcesSection, cpus: float, gpus: float) -> int:
-    room = int(cpus // resources.cpus_per_trial)
-    if resources.gpus_per_trial:
-        room = min(room, int(gpus / resources.gpus_per_trial + 1e-9))
-    wanted = resources.workers or room
-    if room < max(1, wanted):
-        raise InputError(
-            f"resources: {max(1, wanted)} workers of {resources.cpus_per_trial} CPUs and "
-            f"{resources.gpus_per_trial:g} GPUs don't fit: there are {cpus:g} CPUs and {gpus:g} "
-            "GPUs (set resources.workers, resources.cpus_per_trial or resources.gpus_per_trial)"
-        )
-    return wanted
-
-
-def check_resources(resources: ResourcesSection) -> None:
-    """Raise the `InputError` that `run_trials` would, before anything starts; what a cluster
-    has is known only then."""
-    if not os.environ.get("RAY_ADDRESS"):
-        import torch
-
-        _room(resources, float(os.cpu_count() or 1), float(torch.cuda.device_count()))
+    return workers(resources, there.get("CPU", 0.0), there.get("GPU", 0.0))
 
 
 def _trainable(run: RunFile) -> Any:
@@ -115,7 +95,7 @@ def _trainable(run: RunFile) -> Any:
         settings={
             "space": run.space.name,
             "evaluation": run.evaluation.model_dump(),
-            "latency": "latency_ms" in run.objectives,
+            "latency": "latency_ms" in {*run.objectives, *run.limits},
             "cpus": run.resources.cpus_per_trial,
             "gpus": run.resources.gpus_per_trial,
         },
@@ -136,6 +116,8 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
         self._space = load(settings["space"])
         evaluation = EvaluationSection(**settings["evaluation"])
         device = "cuda" if settings["gpus"] else "cpu"
+        if 0 < settings["gpus"] < 1:
+            torch.cuda.set_per_process_memory_fraction(settings["gpus"])
         self._evaluate = Evaluator(evaluation, device, settings["latency"])
         self._candidate: Candidate = tuple(config["candidate"])
 
@@ -145,13 +127,14 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train and score the candidate. A loss that isn't finite is a result: it would not
-        pass. Other faults are raised, for Tune to try once more in a new worker."""
+        """Train and score the candidate. A loss that isn't finite, or a network that can't be
+        built, is a result: it would not pass. Other faults are raised, for Tune to try once more
+        in a new worker."""
         from senet_nas.training import NonFiniteLossError
 
         try:
             evaluation = self._evaluate(self._space.build(self._candidate))
-        except NonFiniteLossError as error:
+        except (NonFiniteLossError, InputError) as error:
             return {"reason": str(error), "done": True}
         return {
             "scores": evaluation.scores,

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, device
 
 from search_space import Architecture
 from search_space.errors import InputError
@@ -43,13 +43,26 @@ class Checkpoint:
 
         Raises `InputError` where the weights aren't those of the architecture.
         """
+        self.check()
         network = build_network(self.architecture, len(self.classes), self.image_size)
-        try:
-            network.load_state_dict(self.weights)
-        except RuntimeError as error:
-            problem = " ".join(str(error).split())
-            raise InputError(f"weights do not fit the architecture: {problem[:300]}") from None
+        network.load_state_dict(self.weights)
         return network.eval()
+
+    def check(self) -> None:
+        """Raise `InputError` where the weights' names or shapes aren't the architecture's.
+
+        No memory is taken for weights: an architecture may claim more than any machine has.
+        """
+        try:
+            with device("meta"):
+                network = build_network(self.architecture, len(self.classes), self.image_size)
+        except (RuntimeError, TypeError, OverflowError) as error:  # sizes beyond 64 bits
+            problem = str(error).split("\n", maxsplit=1)[0]
+            raise InputError(f"the architecture cannot be built: {problem}") from None
+        wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        found = {name: tuple(tensor.shape) for name, tensor in self.weights.items()}
+        if problem := _difference(wanted, found):
+            raise InputError(f"weights do not fit the architecture: {problem}")
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -82,8 +95,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             int(about["image_size"]),
             about["metadata"],
         )
-        checkpoint.network()  # raises where the weights are another network's
-    except (KeyError, TypeError, ValueError) as error:  # InputError is a ValueError
+        checkpoint.check()
+    except (KeyError, TypeError, ValueError, OverflowError) as error:  # InputError: ValueError
         raise InputError(f"{path}: not a checkpoint of senet-nas: {error}") from None
     return checkpoint
 
@@ -103,8 +116,20 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[_KEY])
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged, or not a {kind} of senet-nas: {error}") from None
+
+
+def _difference(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
+    """The first three names that differ, in words; empty where none does."""
+    problems = [
+        f"{name} is {list(found[name])}, not {list(shape)}" if name in found else f"no {name}"
+        for name, shape in wanted.items()
+        if found.get(name) != shape
+    ]
+    problems += [f"{name} is not in it" for name in found if name not in wanted]
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return "; ".join(problems[:3]) + more
 
 
 def _rgb(values: Any) -> RGB:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from search_space import checks
 from search_space.errors import InputError, RunError
 from senet_nas.data import RGB, ImageSet, augment, draw
 from senet_nas.training.device import as_device
@@ -26,7 +27,7 @@ from senet_nas.training.optimiser import (
     momentum_by_name,
     restore_momentum,
 )
-from senet_nas.training.precision import mixed_precision, resolve_precision
+from senet_nas.training.precision import autocast, resolve_precision, slow_layers_in_float32
 from senet_nas.training.recipe import Recipe
 from senet_nas.training.seeding import epoch_generator, epoch_seed, forked_rng
 
@@ -81,8 +82,10 @@ def train(
 
     mean, std: of each channel, 0 to 1; by default those of `images`. on_epoch: called after each
     epoch; True ends training there. deadline: an instant of `time.monotonic()`, in seconds.
-    Raises `NonFiniteLossError`, `DeadlineError`, and `InputError` for fewer than two images.
+    Raises `NonFiniteLossError`, `DeadlineError`, and `InputError` for fewer than two images and
+    for a seed out of range.
     """
+    checks.seed(seed)
     if len(images) < 2:
         raise InputError(f"training needs at least 2 images, not {len(images)}")
     device = as_device(device)
@@ -106,7 +109,8 @@ def train(
     )
     with forked_rng(device):
         for epoch in range(state.epoch, recipe.epochs):
-            report = _train_epoch(context, epoch, seed)
+            with slow_layers_in_float32(network, context.dtype, device):
+                report = _train_epoch(context, epoch, seed)
             momentum = momentum_by_name(network, optimiser)
             state = TrainingState(epoch + 1, network.state_dict(), momentum)
             if on_epoch is not None and on_epoch(report, state):
@@ -165,7 +169,7 @@ def _train_epoch(context: _Context, epoch: int, seed: int) -> EpochReport:
 def _step(context: _Context, batch: Tensor, labels: Tensor, rate: float) -> Tensor:
     for group in context.optimiser.param_groups:
         group["lr"] = rate
-    with mixed_precision(context.network, context.dtype, batch.device):
+    with autocast(context.dtype, batch.device):
         logits = context.network(batch).float()
     loss = F.cross_entropy(logits, labels, label_smoothing=context.recipe.label_smoothing)
     context.optimiser.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""Mixed precision: which arithmetic a device does well, and where a network opts out of it."""
+"""Mixed precision: which arithmetic a device does well, and which layers opt out of it."""
 
 from __future__ import annotations
 
@@ -21,23 +21,35 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 @contextmanager
 def mixed_precision(network: nn.Module, dtype: torch.dtype, device: torch.device) -> Iterator[None]:
-    """Inside, `network` computes in `dtype`; its weights stay in float32.
+    """Inside, `network` computes in `dtype`; its weights stay in float32."""
+    with slow_layers_in_float32(network, dtype, device), autocast(dtype, device):
+        yield
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    """Inside, layers compute in `dtype`. For one forward pass: a backward pass stands outside."""
+    # No cache: it keeps weights as they were first cast, blind to the optimiser's steps, for as
+    # long as any context around this one is open.
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32, cache_enabled=False)
+
+
+@contextmanager
+def slow_layers_in_float32(
+    network: nn.Module, dtype: torch.dtype, device: torch.device
+) -> Iterator[None]:
+    """Inside, layers that `dtype` would slow down on this device stay out of `autocast`.
 
     On CPUs, depthwise convolutions with a stride stay in float32: their backward pass in bfloat16
     takes some 14 times as long (torch 2.14), which alone made training slower than in float32.
     """
-    convolutions = [m for m in network.modules() if type(m) is nn.Conv2d]
-    slow = [m for m in convolutions if _is_strided_depthwise(m)]
-    if device.type != "cpu" or dtype == torch.float32:
-        slow = []
+    slow: list[nn.Conv2d] = []
+    if device.type == "cpu" and dtype != torch.float32:
+        convolutions = (m for m in network.modules() if type(m) is nn.Conv2d)
+        slow = [m for m in convolutions if _is_strided_depthwise(m)]
     for module in slow:
         module.forward = partial(_in_float32, module)  # type: ignore[method-assign]
     try:
-        # No cache: it keeps weights as they were first cast, blind to the optimiser's steps, for
-        # as long as any context around this one is open.
-        enabled = dtype != torch.float32
-        with torch.autocast(device.type, dtype, enabled=enabled, cache_enabled=False):
-            yield
+        yield
     finally:
         for module in slow:
             del module.forward  # the class's own again

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from search_space import Architecture, InputError
+from search_space import Architecture, checks
 from senet_nas.training.device import as_device
 from senet_nas.training.loop import EpochReport
 from senet_nas.training.recipe import load_recipe
-from senet_nas.training.retrain import CHECKPOINT_FILE, retrain
+from senet_nas.training.retrain import retrain
 
 
 def retrain_with_progress(
@@ -27,7 +27,8 @@ def retrain_with_progress(
 ) -> dict[str, Any]:
     """`retrain` by a recipe's name or file and `key=value` settings over it, showing progress;
     the result as plain data."""
-    resolved = load_recipe(recipe, _settings(sets))
+    assignments = map(checks.parse_assignment, sets)
+    resolved = load_recipe(recipe, {".".join(path): value for path, value in assignments})
     with EpochProgress() as progress:
         result = retrain(
             architecture,
@@ -39,28 +40,7 @@ def retrain_with_progress(
             image_size=image_size,
             progress=progress,
         )
-    return {
-        "test_top1": result.top1,
-        "test_top5": result.top5,
-        "test_images": result.test_images,
-        "train_images": result.train_images,
-        "epochs": result.epochs,
-        "seconds": round(result.seconds, 1),
-        "seed": result.seed,
-        "params": result.params,
-        "recipe": resolved.name,
-        "checkpoint": str(out / CHECKPOINT_FILE),
-    }
-
-
-def _settings(sets: Sequence[str]) -> dict[str, object]:
-    settings: dict[str, object] = {}
-    for assignment in sets:
-        key, equals, value = assignment.partition("=")
-        if not equals or not key:
-            raise InputError(f"--set {assignment}: write it as key=value")
-        settings[key.strip()] = value.strip()
-    return settings
+    return result.to_data(out)
 
 
 class EpochProgress:

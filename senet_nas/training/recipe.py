@@ -97,18 +97,25 @@ def recipe_file(name_or_file: str | Path) -> Path:
 def load_recipe(name_or_file: str | Path, overrides: Mapping[str, object] | None = None) -> Recipe:
     """A recipe by name, or from a TOML file.
 
-    overrides: values that replace the file's; a string is read as TOML where it is TOML
-    ("30", "true", "0.1"). Raises `InputError` naming the file and the key at fault.
+    overrides: values that replace the file's. Where they shorten the training and don't set
+    `warmup_epochs`, the warm-up keeps its share of the epochs; where they lengthen it, its
+    length. Raises `InputError` naming the file and the key at fault.
     """
     path = recipe_file(name_or_file)
-    changed = {key: _parsed(value) for key, value in (overrides or {}).items()}
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"recipe {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or more digits than Python reads
         raise InputError(f"recipe {path}: not TOML: {error}") from None
-    return recipe_from_data(str(path), {"name": path.stem} | data | changed)
+    except RecursionError:
+        raise InputError(f"recipe {path}: not a recipe: nested too deeply") from None
+    recipe = recipe_from_data(str(path), {"name": path.stem} | data)
+    changed = dict(overrides or {})
+    epochs = changed.get("epochs")
+    if isinstance(epochs, int) and 0 < epochs < recipe.epochs:
+        changed.setdefault("warmup_epochs", recipe.warmup_epochs * (epochs / recipe.epochs))
+    return recipe_from_data(str(path), recipe.to_data() | changed)
 
 
 def recipe_from_data(where: str, data: object) -> Recipe:
@@ -124,15 +131,6 @@ def recipe_from_data(where: str, data: object) -> Recipe:
 def _files() -> dict[str, Path]:
     folders = [*reversed(extension_folders("recipes")), _FOLDER]  # the project's own names win
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}
-
-
-def _parsed(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return value
 
 
 def _below_one(where: str, value: float) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from search_space import Architecture
+from search_space import Architecture, checks
 from search_space.errors import InputError
-from senet_nas.data import ImageSet, load_images, splits_of, write_atomically
+from senet_nas.data import ImageSet, load_images, locked, splits_of, write_atomically
 from senet_nas.nn import Network
 from senet_nas.training.checkpoint import Checkpoint, save_checkpoint
 from senet_nas.training.device import as_device
@@ -52,6 +52,21 @@ class RetrainResult:
     recipe: dict[str, Any]
     identity: dict[str, Any]
 
+    def to_data(self, out: Path) -> dict[str, Any]:
+        """What a user asks first, as plain data for JSON. out: the folder that was trained in."""
+        return {
+            "test_top1": self.top1,
+            "test_top5": self.top5,
+            "test_images": self.test_images,
+            "train_images": self.train_images,
+            "epochs": self.epochs,
+            "seconds": round(self.seconds, 1),
+            "seed": self.seed,
+            "params": self.params,
+            "recipe": self.recipe["name"],
+            "checkpoint": str(out / CHECKPOINT_FILE),
+        }
+
 
 def retrain(
     architecture: Architecture,
@@ -71,47 +86,53 @@ def retrain(
     Writes to the folder `out`: `metrics.jsonl` (a line an epoch), `checkpoint.safetensors` and,
     last, `result.json`. The state is kept after an epoch, at most every `save_seconds`; the same
     call goes on where an earlier one stopped, and returns the result where it had finished.
-    Raises `InputError` where `out` holds another training, and for what `load_images` and
-    `build_network` refuse, before anything is written; and what `train` raises.
+    Raises `InputError` where `out` holds another training, or one that another process is at,
+    for a seed out of range, and for what `load_images` and `build_network` refuse, before
+    anything is written; and what `train` raises.
     """
+    checks.seed(seed)
     device = as_device(device)
     images = load_images(data, "train", image_size, cache)
-    has_test = "test" in splits_of(data)
+    splits = splits_of(data)  # before training: a fault is told at once
     network = seeded_network(architecture, len(images.classes), images.image_size, seed)
     identity = _identity(architecture, images, recipe, seed)
     if (done := _finished(out, identity)) is not None:
         return done
+    # Read before the folder is held, so that a refusal writes nothing. Should another process go
+    # on and stop in between, its epochs are trained again, to the same end.
     keeper = _Keeper(out, identity, save_seconds, progress)
-    state = keeper.start()
-    train(
-        network,
-        images,
-        recipe,
-        seed=seed,
-        device=device,
-        state=state,
-        on_epoch=keeper.after_epoch,
-    )
-    accuracy = None
-    if has_test:
-        test = load_images(data, "test", images.image_size, cache)
-        mean, std = images.mean(), images.std()
-        accuracy = evaluate(network, test, mean=mean, std=std, device=device)
-    result = RetrainResult(
-        top1=accuracy.top1 if accuracy else None,
-        top5=accuracy.top5 if accuracy else None,
-        test_loss=accuracy.loss if accuracy else None,
-        test_images=accuracy.count if accuracy else 0,
-        train_images=len(images),
-        epochs=recipe.epochs,
-        seconds=keeper.seconds,
-        seed=seed,
-        params=sum(p.numel() for p in network.parameters()),
-        image_size=images.image_size,
-        recipe=recipe.to_data(),
-        identity=identity,
-    )
-    _write(out, result, network, images)
+    _make_folder(out)
+    with locked(out, f"another process is training in {out}"):
+        state = keeper.start()
+        train(
+            network,
+            images,
+            recipe,
+            seed=seed,
+            device=device,
+            state=state,
+            on_epoch=keeper.after_epoch,
+        )
+        accuracy = None
+        if "test" in splits:
+            test = load_images(data, "test", images.image_size, cache)
+            mean, std = images.mean(), images.std()
+            accuracy = evaluate(network, test, mean=mean, std=std, device=device)
+        result = RetrainResult(
+            top1=accuracy.top1 if accuracy else None,
+            top5=accuracy.top5 if accuracy else None,
+            test_loss=accuracy.loss if accuracy else None,
+            test_images=accuracy.count if accuracy else 0,
+            train_images=len(images),
+            epochs=recipe.epochs,
+            seconds=keeper.seconds,
+            seed=seed,
+            params=sum(p.numel() for p in network.parameters()),
+            image_size=images.image_size,
+            recipe=recipe.to_data(),
+            identity=identity,
+        )
+        _write(out, result, network, images)
     return result
 
 
@@ -131,11 +152,7 @@ class _Keeper:
         self.saved_at = time.monotonic()
 
     def start(self) -> TrainingState | None:
-        """Ready the folder; the state to go on from."""
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"output folder {self.out}: {error.strerror}") from None
+        """Drop the metrics of epochs that the state doesn't know; the state to go on from."""
         trim_metrics(self.out, self.state.epoch if self.state else 0)
         return self.state
 
@@ -149,6 +166,13 @@ class _Keeper:
             self.saved_at = time.monotonic()
         if self.progress is not None:
             self.progress(report)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output folder {out}: {error.strerror}") from None
 
 
 def _write(out: Path, result: RetrainResult, network: Network, images: ImageSet) -> None:

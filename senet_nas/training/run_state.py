@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def check_identity(path: Path, found: dict[str, Any], identity: dict[str, Any]) 
         if found.get(key) != wanted:
             raise InputError(
                 f"{path}: was made with another {key}{_difference(found.get(key), wanted)}; "
-                "give the same to go on, or another output folder"
+                "give the same to go on, or name another folder with --out"
             )
 
 
@@ -70,9 +71,12 @@ def trim_metrics(out: Path, epochs: int) -> None:
 
 
 def append_metrics(out: Path, report: EpochReport) -> None:
-    """One line of JSON for an epoch."""
+    """One line of JSON for an epoch; it is on disk when this returns, so that no state is ahead
+    of its metrics."""
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(report)) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from search_space import Architecture
+from search_space import Architecture, checks
 from senet_nas.nn import Network, build_network
 
 
@@ -20,7 +20,8 @@ def seeded_network(
     architecture: Architecture, num_classes: int, image_size: int, seed: int
 ) -> Network:
     """A network whose initial weights depend on `seed` alone; torch's global generator stays as
-    it was. Raises what `build_network` raises."""
+    it was. Raises what `build_network` raises, and `InputError` for a seed out of range."""
+    checks.seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build_network(architecture, num_classes, image_size)

@@ -6,8 +6,8 @@ a new strategy that is told a recorded history continues as the recorded one wou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from search_space import checks
 from search_space.errors import InputError
 from search_space.space import Candidate, SearchSpace
 from strategies.core.front import Front
-from strategies.core.limits import Bound, Known, Limits
+from strategies.core.limits import REMEMBERED, Bound, Known, Limits
 from strategies.core.objectives import Objectives
 from strategies.core.protocol import Proposer, Trial
 from strategies.core.unseen import Unseen
@@ -31,7 +31,8 @@ SMALL_SPACE = 100_000  # candidates; up to here all are listed before a search i
 class AskTell:
     """A strategy at work: candidates out, scores in.
 
-    No candidate is given twice, failed ones included, and none outside of the limits.
+    No candidate is given twice, failed ones included, none that stands for the same network as one
+    that was told or is pending, and none outside of the limits.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class AskTell:
         self._limits = Limits(known, limits)
         self._told: dict[Candidate, Trial] = {}
         self._pending: dict[Candidate, None] = {}
+        self._key = space.key if space.identify is None else lru_cache(REMEMBERED)(space.key)
+        self._taken: set[Hashable] = set()  # keys of what was told or is pending
         self._front = Front(len(objectives.names))
         self._exhausted = False
 
@@ -86,6 +89,7 @@ class AskTell:
         self._exhausted = found is None and (self._is_small or not self._pending)
         if found is not None:
             self._pending[found] = None
+            self._taken.add(self._key(found))
         return found
 
     def tell(self, candidate: Sequence[int], scores: Mapping[str, Any] | None) -> None:
@@ -93,7 +97,8 @@ class AskTell:
 
         Objectives that are known before training may be left out; scores that are no objectives
         are kept in the record. Raises `InputError`, and changes nothing, where an objective is
-        missing or not finite, or the candidate was told before.
+        missing or not finite, or the candidate was told before. Another candidate of the same
+        network is taken in: an older record may hold both.
         """
         told = self.space.normalise(candidate)
         if told in self._told:
@@ -102,6 +107,7 @@ class AskTell:
         record = None if scores is None else self._completed(told, scores)
         losses = () if record is None else self.objectives.losses(record)
         trial = Trial(len(self._told), told, record, losses)
+        self._taken.add(self._key(told))
         self._pending.pop(told, None)
         self._told[told] = trial
         if record is not None:
@@ -109,7 +115,8 @@ class AskTell:
             self._proposer.learn(trial)
 
     def front(self) -> list[tuple[Candidate, dict[str, Any]]]:
-        """The non-dominated candidates with their scores, in the order of arrival."""
+        """The non-dominated candidates with their scores, in the order of arrival; of candidates
+        with equal objectives the first."""
         return [(trial.candidate, dict(trial.scores or {})) for trial in self._front.trials]
 
     def _completed(self, candidate: Candidate, scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +146,7 @@ class AskTell:
         return None
 
     def _is_taken(self, candidate: Candidate) -> bool:
-        return candidate in self._told or candidate in self._pending
+        return self._key(candidate) in self._taken
 
     def _is_free(self, candidate: Candidate) -> bool:
         return not self._is_taken(candidate) and self._limits.excess(candidate) == 0

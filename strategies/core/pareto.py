@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import moocore
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,17 +16,19 @@ def domination_ranks(losses: Losses) -> NDArray[np.int64]:
     if losses.shape[1] == 1:
         distinct_before: NDArray[np.int64] = np.unique(losses[:, 0], return_inverse=True)[1]
         return distinct_before.reshape(-1)
+    import moocore  # here, so that what ranks nothing doesn't need it
+
     return np.asarray(moocore.pareto_rank(losses), dtype=np.int64)
 
 
-def dominated_by(losses: Losses, point: Losses) -> NDArray[np.bool_]:
-    """Which points the given one dominates: nowhere better, somewhere worse."""
-    return np.asarray((losses >= point).all(axis=1) & (losses > point).any(axis=1))
+def weakly_dominated_by(losses: Losses, point: Losses) -> NDArray[np.bool_]:
+    """Which points are nowhere better than the given one, those equal to it included."""
+    return np.asarray((losses >= point).all(axis=1))
 
 
-def dominates(losses: Losses, point: Losses) -> bool:
-    """Whether any of the points dominates the given one."""
-    return bool(((losses <= point).all(axis=1) & (losses < point).any(axis=1)).any())
+def weakly_dominates(losses: Losses, point: Losses) -> bool:
+    """Whether any of the points is nowhere worse than the given one, equal ones included."""
+    return bool((losses <= point).all(axis=1).any())
 
 
 def crowding_distances(losses: Losses) -> NDArray[np.float64]:

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from search_space import InputError, load, published
+from search_space import SE, InputError, load, published
+from senet_nas import cost
 from senet_nas.analysis import choose, front_of, read_architecture, write_front
-from senet_nas.analysis.selection import pick
+from senet_nas.analysis.selection import pick, with_se
 from senet_nas.search import RunFolder, TrialRecord
 
 GOALS = {"accuracy": "max", "macs": "min"}
@@ -14,17 +15,19 @@ GOALS = {"accuracy": "max", "macs": "min"}
 
 def record(number, architecture, accuracy=50.0):
     scores = None if accuracy is None else {"accuracy": accuracy, "macs": 1.0 + number}
-    return TrialRecord(number, (number,), architecture, scores)
+    reason = "diverged" if scores is None else None
+    return TrialRecord(number, (number,), architecture, scores, reason)
 
 
 RECORDS = [
-    record(0, "aa11"), record(1, "aa22", 60.0), record(12, "12bb", 70.0), record(3, "cc33", None)
+    record(0, "aa11bb"), record(1, "aa11cc", 60.0), record(12, "3333bb", 70.0),
+    record(3, "cc33dd", None),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arch", "number"),
-    [("0", 0), ("1", 1), ("12", 12), ("aa1", 0), ("aa22", 1), ("12b", 12)],
+    [("0", 0), ("1", 1), ("12", 12), ("aa11b", 0), ("aa11cc", 1), ("3333", 12)],
 )
 def test_a_trial_is_found_by_its_number_or_the_beginning_of_its_hash(arch, number):
     assert pick(RECORDS, GOALS, arch, "here").number == number
@@ -33,12 +36,13 @@ def test_a_trial_is_found_by_its_number_or_the_beginning_of_its_hash(arch, numbe
 @pytest.mark.parametrize(
     ("arch", "said"),
     [
-        ("3", "here: no finished trial '3'"),
+        ("3", "here: trial 3 failed: diverged"),  # and not the network whose hash begins so
         ("7", r"allowed: a trial's number up to 12"),
-        ("aa", "'aa' begins several hashes"),
-        ("xyz", "no finished trial 'xyz'"),
-        ("-1", "no finished trial '-1'"),
-        ("", "begins several hashes"),
+        ("aa11", "'aa11' begins several hashes"),
+        ("aa1", "at least 4 digits"),
+        ("xyzxyz", "no trial 'xyzxyz'"),
+        ("-1", "no trial '-1'"),
+        ("", "no trial ''"),
     ],
 )
 def test_what_names_no_finished_trial_is_refused(arch, said):
@@ -53,13 +57,13 @@ def test_without_a_name_it_is_the_knee():
 
 
 def test_a_run_gives_its_data_and_its_size(finished, images, tmp_path):
-    choice = choose(str(finished), "2", None, None)
+    choice = choose(str(finished), "2", None, None, "cifar_quick")
     trial = RunFolder.open(finished).trials()[2]
     assert choice.architecture == load("cifar_tiny").build(trial.candidate)
     assert (choice.data, choice.image_size) == (str(images), 16)
-    assert choice.out.parent == finished
-    assert choose(str(finished), "2", "other", tmp_path).data == "other"
-    assert choose(str(finished), "2", "other", tmp_path).out == tmp_path
+    assert choice.out == finished / f"retrain-{trial.architecture}-cifar_quick"
+    assert choose(str(finished), "2", "other", tmp_path, "x.toml").data == "other"
+    assert choose(str(finished), "2", "other", tmp_path, "x.toml").out == tmp_path
 
 
 def test_a_name_or_a_file_gives_its_network(tmp_path):
@@ -67,9 +71,11 @@ def test_a_name_or_a_file_gives_its_network(tmp_path):
     file.write_text(published("se_cifar_resnet20").to_json(indent=1))
     for text in ("se_cifar_resnet20", str(file)):
         assert read_architecture(text) == published("se_cifar_resnet20")
-        assert choose(text, None, None, None).architecture == published("se_cifar_resnet20")
+        chosen = choose(text, None, None, None, "my/fast.toml")
+        assert chosen.architecture == published("se_cifar_resnet20")
+        assert chosen.out.name.endswith("-fast")
     with pytest.raises(InputError, match="--arch goes with a run's folder"):
-        choose(str(file), "3", None, None)
+        choose(str(file), "3", None, None, "cifar_quick")
 
 
 def test_the_written_front_builds_every_network(finished):
@@ -81,3 +87,17 @@ def test_the_written_front_builds_every_network(finished):
         file.write_text(json.dumps(point["network"]))
         assert read_architecture(str(file)) == space.build(tuple(point["candidate"]))
         file.unlink()
+
+
+def test_settings_of_se_reach_every_se_and_nothing_else():
+    plain = with_se(published("se_resnet50"), ["se.bias=false", "se.r=4"])
+    gates = {block.se for _, block in plain.blocks()}
+    assert gates == {None, SE(r=4, bias=False)}
+    assert cost(plain).params == 35_616_808
+    assert with_se(published("resnet50"), ["se.r=4"]) == published("resnet50")
+
+
+@pytest.mark.parametrize("setting", ["r=4", "se.ratio=4", "se.r=0", "se.r", "block.kernel=5"])
+def test_other_settings_are_refused(setting):
+    with pytest.raises(InputError):
+        with_se(published("se_resnet50"), [setting])

@@ -13,9 +13,10 @@ def write_folder(folder, files):
 
 
 def write_tar(path, files, mode="w", extra=()):
-    """extra: further `TarInfo` entries without content."""
+    """files: contents by name, or pairs of them, where names may come again. extra: further
+    `TarInfo` entries without content."""
     with tarfile.open(path, mode) as archive:
-        for name, content in files.items():
+        for name, content in files.items() if isinstance(files, dict) else files:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))

@@ -177,6 +177,20 @@ def test_links_in_archives_are_never_followed(members, tmp_path, cache, caplog):
     assert "train/cat/z.jpg (not a regular file)" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.xz"])
+def test_of_members_with_one_path_the_last_counts(members, tmp_path, cache, caplog, name):
+    first, second, third = sorted(path for path in members if path.startswith("train/cat"))[:3]
+    small = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(small, "PNG")  # a member that was replaced is not even read
+    earlier = [(f"./{first}", small.getvalue()), (second, b"no image"), (third, members[second])]
+    files = [*earlier, *members.items()]
+    data = write_tar(tmp_path / name, files, "w:" + name.partition("tar")[2].lstrip("."))
+    assert_holds(load_images(data, "train", cache=cache), members)
+    assert not caplog.text
+    spoilt = write_tar(tmp_path / "y.tar", [*members.items(), (first, b"no image")])
+    assert load_images(spoilt, "train", cache=cache).skipped == (f"{first} (not a JPEG or PNG)",)
+
+
 def test_damaged_images_are_named_counted_and_skipped(members, tmp_path, cache, caplog):
     files = dict(members)
     first, second = sorted(path for path in files if path.startswith("train/cat"))[:2]

@@ -68,3 +68,11 @@ def test_fractions_out_of_range(fraction):
     if fraction != 1:
         with pytest.raises(InputError, match="fraction"):
             training_subset(torch.arange(10), fraction, 0)
+
+
+@pytest.mark.parametrize("seed", [-1, 10**20, 1.5, True])
+def test_seeds_out_of_range(seed):
+    labels = torch.arange(10) % 2
+    for split in (validation_split, training_subset):
+        with pytest.raises(InputError, match=r"seed must be between 0 and 2\*\*63-1, not"):
+            split(labels, 0.5, seed)

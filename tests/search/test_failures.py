@@ -2,7 +2,7 @@
 goes on to its end. Here each network's one decision says how it fails."""
 
 import pytest
-from commands import finish, lines, start
+from commands import finish, lines, senet_nas, start
 
 from senet_nas.search import RunFolder
 
@@ -159,3 +159,13 @@ def test_failed_trials_are_not_on_the_front(run):
     assert {point.number for point in front.points} <= {
         run[1][name].number for name in ("sound", "recovers")
     }
+
+
+def test_a_hopeless_run_ends_with_its_reason(folder):
+    (folder.path / "wild.toml").write_text("epochs = 1\nbatch_size = 16\nlearning_rate = 1e30\n")
+    done = senet_nas("search", "run.toml", "--out", "out", "--set", "evaluation.recipe=wild.toml")
+    assert (done.status, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: the first 5 trials all failed: ")
+    assert "loss" in last
+    assert [record.attempts for record in folder.trials()] == [1] * 5

@@ -10,7 +10,7 @@ from commands import TRIALS, finish, lines, senet_nas, start, wait_for, write_ru
 
 from search_space import InputError, load
 from senet_nas.search import RunFolder, load_run_file
-from senet_nas.search.session import Session
+from senet_nas.search.running import Running
 
 
 class Silent:
@@ -30,7 +30,7 @@ def uninterrupted(finished):
 
 
 def kill(process, group: bool) -> None:
-    """As `kill -9` does, or as the end of a session does to all of its processes."""
+    """As `kill -9` does, or as the end of a terminal does to all of its processes."""
     if group:
         os.killpg(process.pid, signal.SIGKILL)
     else:
@@ -156,11 +156,11 @@ def test_a_damaged_line_in_the_middle_is_named(damage, finished, tmp_path):
 
 def test_what_a_kill_leaves_of_a_new_run_is_no_obstacle(folder, monkeypatch):
     """The process died while it wrote `run.toml`."""
-    monkeypatch.setattr("senet_nas.search.session.Session.execute", lambda self: None)
+    monkeypatch.setattr("senet_nas.search.running.Running.execute", lambda self: None)
     out = folder.path / "out"
     out.mkdir()
     (out / ".run.toml.123.abcd").write_text("[spa")
-    assert senet_nas("search", "run.toml", "--out", out, "--resume").status == 0
+    assert "already exists" not in senet_nas("search", "run.toml", "--out", out, "--resume").stderr
     assert RunFolder.open(out).run_file().space.name == "cifar_tiny"
 
 
@@ -168,11 +168,11 @@ def asked_after(folder, count: int):
     """What a search would try next after the first `count` lines of its record."""
     whole = folder.trials_file.read_text().splitlines(keepends=True)
     folder.trials_file.write_text("".join(whole[:count]))
-    session = Session(folder, 3, Silent())
-    assert [trial.candidate for trial in session.strategy.trials] == [
-        record.candidate for record in session.records
+    running = Running(folder, 3, Silent())
+    assert [trial.candidate for trial in running.strategy.trials] == [
+        record.candidate for record in running.records
     ]
-    return session.ask()
+    return running.ask()
 
 
 @pytest.mark.parametrize("count", range(TRIALS - 1))
@@ -187,14 +187,14 @@ def test_the_order_of_lines_is_the_order_of_learning(finished, tmp_path):
     folder = RunFolder(shutil.copytree(finished, tmp_path / "out"))
     whole = folder.trials_file.read_text().splitlines(keepends=True)
     folder.trials_file.write_text("".join([whole[2], whole[0], whole[1]]))
-    session = Session(folder, 3, Silent())
-    assert [record.number for record in session.records] == [2, 0, 1]
-    assert [trial.candidate for trial in session.strategy.trials] == [
-        record.candidate for record in session.records
+    running = Running(folder, 3, Silent())
+    assert [record.number for record in running.records] == [2, 0, 1]
+    assert [trial.candidate for trial in running.strategy.trials] == [
+        record.candidate for record in running.records
     ]
-    number, candidate = session.ask()
+    number, candidate = running.ask()
     assert number == 3
-    assert candidate not in {record.candidate for record in session.records}
+    assert candidate not in {record.candidate for record in running.records}
 
 
 def test_two_searches_cannot_hold_one_folder(finished, tmp_path):

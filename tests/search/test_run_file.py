@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_space import InputError, space_names
-from senet_nas.search import load_run_file
-from senet_nas.search.run_file import COSTS, MEASURED, parse_run_file
+from senet_nas.cost import COSTS
+from senet_nas.search import load_run_file, resources
+from senet_nas.search.run_file import MEASURED, ResourcesSection, parse_run_file
 from senet_nas.training import recipe_names
 
 WRONG_FILES = {
@@ -58,9 +59,9 @@ WRONG_SETS = {
     "budget.trials='7'": "budget.trials",
     "budget.trials=-1": "budget.trials",
     "budget=5": "budget",
-    "budget.trials": "section.key=value",
-    "=5": "section.key=value",
-    "budget..trials=5": "section.key=value",
+    "budget.trials": "key=value",
+    "=5": "key=value",
+    "budget..trials=5": "key=value",
     "budgt.trials=5": "'budgt' is not known; did you mean 'budget'?",
     "budget.trails=5": "budget: key 'trails' is not known; did you mean 'trials'?",
     "space.name.first=5": "name is not a section",
@@ -239,3 +240,20 @@ def test_a_space_that_has_changed_since_is_refused(folder):
         InputError, match=r"old\.toml: space\.fingerprint: .*'cifar_tiny' have chan"
     ):
         load_run_file(folder.path / "old.toml")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "asked", "workers"),
+    [
+        (8, 2, {"gpus_per_trial": 0.4}, 4),  # two on each GPU, none across
+        (8, 4, {"gpus_per_trial": 0.6}, 4),
+        (8, 1, {"gpus_per_trial": 0.1}, 8),
+        (8, 4, {"gpus_per_trial": 2.0}, 2),
+        (8, 0, {"cpus_per_trial": 3}, 2),
+        (8, 0, {"workers": 3}, 3),
+    ],
+)
+def test_workers_fit_the_machine(cpus, gpus, asked, workers):
+    assert resources.workers(ResourcesSection(**asked), cpus, gpus) == workers
+    with pytest.raises(InputError, match="don't fit"):
+        resources.workers(ResourcesSection(**{**asked, "workers": 9}), cpus, gpus)

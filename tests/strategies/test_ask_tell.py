@@ -1,10 +1,12 @@
 """Ask and tell, where it doesn't depend on the strategy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from measures import run
 
-from search_space import Decision, InputError, SearchSpace
+from search_space import Decision, InputError, SearchSpace, load
 from search_space.problems import epistatic
 from strategies import make_strategy
 
@@ -132,4 +134,32 @@ def test_where_all_scores_are_equal_nothing_is_given_twice():
     asks = make_strategy("nsga2", LARGE, OBJECTIVES, population_size=4)
     asked = run(asks, lambda _: {"accuracy": 1.0, "macs": 1.0}, 300)
     assert len(set(asked)) == 300
-    assert len(asks.front()) == 300
+    assert [candidate for candidate, _ in asks.front()] == asked[:1]
+
+
+def test_twins_in_an_older_record_are_taken_in_and_no_third_is_proposed():
+    calls = []
+
+    def identify(choices):
+        calls.append(choices)
+        return choices["r"] // 16, choices["kernel"]
+
+    choices = {"r": [2, 4, 16, 17], "kernel": [3, 5]}
+    space = replace(SearchSpace.from_choices(choices), identify=identify)
+    asks = make_strategy("random_search", space, {"accuracy": "max"})
+    asks.tell((0, 0), {"accuracy": 1.0})
+    asks.tell((1, 0), {"accuracy": 2.0})
+    rest = run(asks, lambda _: None, 10)
+    assert len(asks.trials) == 5
+    assert len(rest) == len({space.key(candidate) for candidate in rest}) == 3
+    assert not {space.key(candidate) for candidate in rest} & {space.key((0, 0))}
+    with pytest.raises(InputError, match="was told before, as trial 1"):
+        asks.tell((1, 0), None)
+    assert len(calls) <= 8 + 7  # once a candidate, and those above
+
+
+def test_a_space_of_networks_never_proposes_one_twice():
+    space = load("imagenet_mobile")
+    asks = make_strategy("regularized_evolution", space, OBJECTIVES, population_size=2)
+    asked = run(asks, lambda _: {"accuracy": 1.0, "macs": 1.0}, 150)
+    assert len({space.key(candidate) for candidate in asked}) == 150

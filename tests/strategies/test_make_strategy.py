@@ -143,3 +143,23 @@ print({"torch", "ray", "nni", "senet_nas"} & set(sys.modules))
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_random_search_and_every_import_do_without_moocore():
+    program = """
+import importlib, sys
+sys.modules["moocore"] = None
+import search_space.problems, strategies
+for name in strategies.strategy_names():
+    importlib.import_module(f"strategies.{name}")
+problem = search_space.problems.conditional()
+search = strategies.make_strategy("random_search", problem.space, problem.objectives)
+for _ in range(9):
+    candidate = search.ask()
+    search.tell(candidate, problem.score(candidate))
+print(len(search.trials))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "9"

@@ -1,6 +1,7 @@
 """What every strategy promises, found by name: a new file in `strategies/` is tested here."""
 
 import random
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -24,6 +25,7 @@ TINY = SearchSpace(
         Decision("third", ("a", "b"), when={"depth": [3], "second": ["a", "c"]}),
     ),
 )
+TWINS = replace(TINY, identify=lambda choices: repr({**choices, "first": None}))
 TINY_SIZE = 2 * (1 + 3 + (2 + 1 + 2))
 
 pytestmark = pytest.mark.parametrize("name", strategy_names())
@@ -163,6 +165,30 @@ def test_a_tiny_space_is_used_up_by_workers_that_never_answer(name):
     assert len(set(asked)) == TINY_SIZE
     assert strategy.ask() is None
     assert strategy.exhausted
+
+
+def test_of_twins_one_is_proposed_pending_or_told_or_failed(name):
+    pending = make_strategy(name, TWINS, {"accuracy": "max"})
+    told = make_strategy(name, TWINS, {"accuracy": "max"}, **small(name))
+    asked = [pending.ask() for _ in range(TINY_SIZE // 2)]
+    assert pending.ask() is None
+    assert pending.exhausted
+    also = run(told, lambda c: {"accuracy": sum(c)} if sum(c) % 3 else None, 1000)
+    for found in (asked, also):
+        assert len({TWINS.key(candidate) for candidate in found}) == len(found) == TINY_SIZE // 2
+
+
+@pytest.mark.parametrize("cut", [1, 30, 90])
+def test_where_there_are_twins_resumed_is_never_stopped(name, cut):
+    plain = PROBLEMS["epistatic"]
+    space = replace(plain.space, identify=lambda choices: tuple(choices.values())[:-8])
+    problem = replace(plain, space=space)
+    asked = run(make(name, problem, seed=5, **small(name)), problem.score, TRIALS)
+    assert len({space.key(candidate) for candidate in asked}) == TRIALS
+    resumed = make(name, problem, seed=5, **small(name))
+    for candidate in asked[:cut]:
+        resumed.tell(candidate, problem.score(candidate))
+    assert run(resumed, problem.score, TRIALS - cut) == asked[cut:]
 
 
 @pytest.mark.parametrize("direction", ["max", "min"])

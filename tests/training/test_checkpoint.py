@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from search_space import InputError
 from senet_nas.training import Checkpoint, load_checkpoint, save_checkpoint, seeded_network
@@ -53,6 +55,13 @@ def test_missing_and_foreign_files(tmp_path):
             load_checkpoint(tmp_path / f"{name}.safetensors")
 
 
+def rewrite(path, change):
+    """Change what the header says, given as parsed JSON and returned as text."""
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["senet_nas"])
+    save_file(load_file(path), path, {"senet_nas": change(about)})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -60,17 +69,13 @@ def test_missing_and_foreign_files(tmp_path):
         ({"architecture": {"stem": []}}, "the key 'stages' is missing"),
         ({"mean": [1, 2]}, "not enough values"),
         ({"classes": None}, "not iterable"),
+        ({"image_size": float("inf")}, "infinity"),
     ],
 )
 def test_headers_that_are_wrong(checkpoint, tmp_path, change, message):
     path = tmp_path / "x.safetensors"
     save_checkpoint(path, checkpoint)
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    with safe_open(path, framework="pt") as file:
-        about = json.loads(file.metadata()["senet_nas"]) | change
-    save_file(load_file(path), path, {"senet_nas": json.dumps(about)})
+    rewrite(path, lambda about: json.dumps(about | change))
     with pytest.raises(InputError, match=message) as raised:
         load_checkpoint(path)
     assert "x.safetensors" in str(raised.value)
@@ -78,8 +83,41 @@ def test_headers_that_are_wrong(checkpoint, tmp_path, change, message):
 
 def test_weights_of_another_network_do_not_load(checkpoint):
     weights = dict(checkpoint.weights)
-    weights.pop("classifier.1.bias")
-    from dataclasses import replace
-
-    with pytest.raises(InputError, match=r"do not fit.*classifier\.1\.bias"):
+    weights["classifier.1.bias2"] = weights.pop("classifier.1.bias")
+    weights["classifier.1.weight"] = torch.zeros(3)
+    message = (
+        r"do not fit.*classifier\.1\.weight is \[3\], not \[10, 16\]; no classifier\.1\.bias; "
+        r"classifier\.1\.bias2 is not in it$"
+    )
+    with pytest.raises(InputError, match=message):
         replace(checkpoint, weights=weights).network()
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [(2_000_000, "do not fit"), (2**40, "cannot be built"), (2**70, "cannot be built")],
+)
+def test_a_network_larger_than_any_memory_is_refused_before_it_is_built(
+    checkpoint, tmp_path, channels, message
+):
+    path = tmp_path / "x.safetensors"
+    save_checkpoint(path, checkpoint)
+    rewrite(path, lambda a: json.dumps(a).replace('"channels": 8', f'"channels": {channels}'))
+    with pytest.raises(InputError, match=rf"x\.safetensors: .*{message}"):
+        load_checkpoint(path)
+
+
+def test_a_header_nested_too_deeply_is_damage(checkpoint, tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_checkpoint(path, checkpoint)
+    rewrite(path, lambda _: "[" * 100_000)
+    with pytest.raises(InputError, match=r"x\.safetensors: damaged"):
+        load_checkpoint(path)
+
+
+def test_loading_draws_no_weights(checkpoint, tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_checkpoint(path, checkpoint)
+    before = torch.get_rng_state()
+    load_checkpoint(path)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -107,6 +107,32 @@ def test_too_few_images_and_unknown_devices(architecture, train_images, recipe):
         train(network, train_images, recipe, seed=0, device="gpu")
 
 
+@pytest.mark.parametrize("seed", [-1, 10**20, 1.5, True])
+def test_seeds_out_of_range(architecture, train_images, recipe, seed):
+    network = seeded_network(architecture, 10, 32, 2**63 - 1)
+    with pytest.raises(InputError, match=r"seed must be between 0 and 2\*\*63-1, not"):
+        train(network, train_images, recipe, seed=seed)
+    with pytest.raises(InputError, match="seed must be between"):
+        seeded_network(architecture, 10, 32, seed)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_no_step_searches_the_network_for_layers(
+    architecture, train_images, recipe, precision, monkeypatch
+):
+    network = seeded_network(architecture, 10, 32, 0)
+    walks, modules = [], nn.Module.modules
+    monkeypatch.setattr(nn.Module, "modules", lambda self: walks.append(self) or modules(self))
+    images = train_images.subset(range(64))
+    counts = []
+    for batch_size in (64, 4):
+        walks.clear()
+        brief = replace(recipe, epochs=2, batch_size=batch_size, precision=precision)
+        train(network, images, brief, seed=0)
+        counts.append(len(walks))
+    assert counts[0] == counts[1] <= 2
+
+
 @pytest.mark.parametrize(("count", "size"), [(100, 32), (64, 32), (33, 32), (5, 32), (4001, 64)])
 def test_batches_hold_each_image_once_and_are_of_like_size(count, size):
     parts = batch_slices(count, size)

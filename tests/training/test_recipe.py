@@ -42,11 +42,29 @@ def test_schedules(schedule, half_way):
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
 
 
-def test_overrides_are_values_or_text():
+def test_overrides_replace_the_files_values():
     recipe = load_recipe(
-        "cifar_quick", {"epochs": "7", "flip": "false", "schedule": "linear", "cutout": 3}
+        "cifar_quick", {"epochs": 7, "flip": False, "schedule": "linear", "cutout": 3}
     )
     assert (recipe.epochs, recipe.flip, recipe.schedule, recipe.cutout) == (7, False, "linear", 3)
+    assert recipe.name == "cifar_quick"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warmup"),
+    [
+        ({"epochs": 2}, 0.2),
+        ({"epochs": 10}, 1.0),
+        ({"epochs": 300}, 3),
+        ({"epochs": 2, "warmup_epochs": 1}, 1),
+        ({"batch_size": 8}, 3),
+    ],
+)
+def test_a_shortened_training_keeps_its_share_of_warm_up(overrides, warmup):
+    whole = load_recipe("cifar_quick")
+    assert (whole.epochs, whole.warmup_epochs) == (30, 3)
+    recipe = load_recipe("cifar_quick", overrides)
+    assert recipe.warmup_epochs == pytest.approx(warmup)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +73,11 @@ def test_overrides_are_values_or_text():
         ({"epoch": 1}, r"key 'epoch' is not known; did you mean 'epochs'.*allowed: batch_size"),
         ({"epochs": "many"}, r"recipe.epochs must be a whole number of at least 1, not 'many'"),
         ({"epochs": 0}, "recipe.epochs"),
+        ({"epochs": True}, "recipe.epochs"),
+        ({"epochs": "2"}, "recipe.epochs"),
         ({"batch_size": 1}, "recipe.batch_size"),
-        ({"learning_rate": "true"}, "recipe.learning_rate must be a number"),
+        ({"weight_decay": 10**400}, "recipe.weight_decay must be a number below"),
+        ({"learning_rate": True}, "recipe.learning_rate must be a number"),
         ({"momentum": 1.0}, "recipe.momentum must be below 1"),
         ({"schedule": "cosin"}, "recipe.schedule.*cosine, linear, constant"),
         ({"precision": "fp16"}, "recipe.precision.*auto, bf16, fp32"),
@@ -89,6 +110,8 @@ def test_recipes_from_files_and_extension_folders(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("epochs = ", "not TOML"),
+        ("epochs = " + "9" * 5000, "not TOML"),
+        ("epochs = " + "[" * 100_000, "not (TOML|a recipe)"),
         ("epochs = 2", "the key 'batch_size' is missing"),
         (None, "No such"),
     ],

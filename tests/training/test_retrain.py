@@ -51,6 +51,7 @@ def test_a_retraining_leaves_a_checkpoint_and_a_result(architecture, data, recip
     seen = []
     result = retrain(architecture, data, recipe, tmp_path / "out", seed=4, progress=seen.append)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        ".lock",
         "checkpoint.safetensors",
         "metrics.jsonl",
         "result.json",
@@ -66,6 +67,9 @@ def test_a_retraining_leaves_a_checkpoint_and_a_result(architecture, data, recip
     network, mean, std = checkpoint.network(), checkpoint.mean, checkpoint.std
     assert evaluate(network, test, mean=mean, std=std).top1 == result.top1
     assert result.params == sum(p.numel() for p in network.parameters())
+    told = json.loads(json.dumps(result.to_data(tmp_path / "out")))
+    assert (told["test_top1"], told["seed"], told["recipe"]) == (result.top1, 4, recipe.name)
+    assert load_checkpoint(told["checkpoint"]).metadata["seed"] == 4
 
 
 def test_a_finished_one_is_not_trained_again(architecture, data, recipe, tmp_path):
@@ -162,9 +166,41 @@ def test_a_folder_of_another_training_is_refused(architecture, data, recipe, tmp
         ((architecture, data, recipe, 1), r"another seed \(0, not 1\)"),
         ((architecture, None, recipe, 0), "another"),
     ):
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=rf"{message}.*name another folder with --out"):
             retrain(*arguments[:3], tmp_path, seed=arguments[3])
     assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+
+def test_a_folder_where_another_process_trains_is_refused(architecture, data, recipe, tmp_path):
+    out, refused = tmp_path / "out", []
+
+    def try_again(_):
+        before = (out / "metrics.jsonl").read_bytes()
+        with pytest.raises(InputError) as raised:
+            retrain(architecture, data, recipe, out, progress=lambda _: pytest.fail("trained"))
+        refused.append(str(raised.value))
+        assert (out / "metrics.jsonl").read_bytes() == before
+
+    retrain(architecture, data, recipe, out, progress=try_again, save_seconds=0)
+    assert refused == [f"another process is training in {out}"] * 3
+
+
+KEPT = ("metrics.jsonl", "state.safetensors", "checkpoint.safetensors", "result.json")
+
+
+def test_metrics_are_on_disk_before_the_state_that_counts_them(
+    architecture, data, recipe, tmp_path, monkeypatch
+):
+    synced, sync = [], os.fsync
+
+    def fsync(descriptor):
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}").rpartition("/")[2])  # noqa: PTH115
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    retrain(architecture, data, replace(recipe, epochs=1), tmp_path / "out")
+    order = [next(i for i, name in enumerate(synced) if kind in name) for kind in KEPT]
+    assert order == sorted(order)
 
 
 def test_a_damaged_state_and_a_folder_that_cannot_be(architecture, data, recipe, tmp_path):
@@ -180,4 +216,6 @@ def test_a_users_mistake_leaves_nothing_behind(architecture, recipe, tmp_path):
         retrain(architecture, tmp_path / "nowhere", recipe, tmp_path / "out")
     with pytest.raises(InputError):
         retrain(architecture, None, recipe, tmp_path / "out", device="gpu")
+    with pytest.raises(InputError, match="seed must be between"):
+        retrain(architecture, None, recipe, tmp_path / "out", seed=10**20)
     assert not (tmp_path / "out").exists()

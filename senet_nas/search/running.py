@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
-from search_space import Candidate, InputError, SearchSpace, load, structural_hash
-from senet_nas.cost import cost, measure_latency
-from senet_nas.data import load_images
+from search_space import Candidate, InputError, load, structural_hash
+from search_space.errors import RunError
 from senet_nas.search.outcome import Outcome, Trials
-from senet_nas.search.run_file import COSTS, RunFile
+from senet_nas.search.preparation import build_strategy, preflight
+from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
-from strategies import AskTell, make_strategy
+
+HOPELESS = 5  # first trials that all fail for one reason
 
 
 class Progress(Protocol):
@@ -31,7 +30,7 @@ class Progress(Protocol):
         """A trial is over and recorded."""
 
 
-class Session:
+class Running:
     """One start of a search, new or resumed."""
 
     def __init__(self, folder: RunFolder, num_classes: int, progress: Progress) -> None:
@@ -73,7 +72,9 @@ class Session:
         return self._next_number - 1, candidate
 
     def record(self, outcome: Outcome) -> None:
-        """Put a trial on disk, then tell the strategy."""
+        """Put a trial on disk, then tell the strategy.
+
+        Raises `RunError` where the first trials all failed for the same reason."""
         record = TrialRecord(
             number=outcome.number,
             candidate=outcome.candidate,
@@ -91,6 +92,9 @@ class Session:
         self._in_flight -= 1
         self.strategy.tell(record.candidate, record.scores)
         self.progress.finished(record)
+        reasons = {each.reason for each in self.records}
+        if len(self.records) == HOPELESS and None not in reasons and len(reasons) == 1:
+            raise RunError(f"the first {HOPELESS} trials all failed: {record.reason}")
 
     def execute(self) -> None:
         """Run until the budget is spent."""
@@ -114,10 +118,10 @@ class Session:
 def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
     """A new run in the folder `out`. Raises `InputError` for what a user can mend, before
     anything is written."""
-    num_classes = _preflight(run)
+    num_classes = preflight(run)
     folder = RunFolder.create(out, run)
     with folder.lock():
-        Session(folder, num_classes, progress).execute()
+        Running(folder, num_classes, progress).execute()
     return folder
 
 
@@ -136,57 +140,10 @@ def resume(
             changed = run.with_means_of(like or folder.run_file(sets))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        num_classes = _preflight(changed)
+        num_classes = preflight(changed)
         if changed != run:
             folder.define(changed)
-        session = Session(folder, num_classes, progress)
+        running = Running(folder, num_classes, progress)
         folder.drop_half_line()
-        session.execute()
+        running.execute()
     return folder
-
-
-def build_strategy(run: RunFile, space: SearchSpace, num_classes: int) -> AskTell:
-    """The run's strategy, which knows the costs that need no training."""
-    return make_strategy(
-        run.strategy.name,
-        space,
-        objectives=run.objectives,
-        seed=run.strategy.seed,
-        known=known_costs(run, space, num_classes),
-        limits=run.limits,
-        **run.strategy.settings(),
-    )
-
-
-def known_costs(
-    run: RunFile, space: SearchSpace, num_classes: int
-) -> Mapping[str, Callable[[Candidate], float]]:
-    """For each cost that the run limits or optimises, a function of the candidate. Measured
-    latency is known beforehand only where it is limited."""
-    size = run.evaluation.image_size
-
-    def counted(name: str) -> Callable[[Candidate], float]:
-        return lambda c: float(getattr(cost(space.build(c), size, num_classes), name))
-
-    wanted = {name for name in COSTS if name in run.objectives or name in run.limits}
-    known = {name: counted(name) for name in wanted - {"latency_ms"}}
-    if "latency_ms" in run.limits:
-        known["latency_ms"] = lambda c: measure_latency(space.build(c), size, num_classes)
-    return known
-
-
-def _preflight(run: RunFile) -> int:
-    """Everything that can be wrong with a run before hours are spent; its number of classes."""
-    from senet_nas.search.tune_runner import check_resources
-
-    images = load_images(run.evaluation.data, "train", run.evaluation.image_size)
-    num_classes = len(images.classes)
-    if num_classes < 2:
-        raise InputError(f"{run.evaluation.data}: one class alone, {images.classes[0]!r}")
-    space = load(run.space.name)
-    if build_strategy(run, space, num_classes).ask() is None:
-        raise InputError(f"limits: no network of {run.space.name!r} was found within them")
-    # Raises where the images are too small; other networks of a space may have other strides.
-    cost(space.build(space.sample(np.random.default_rng(0))), run.evaluation.image_size)
-    check_resources(run.resources)
-    return num_classes

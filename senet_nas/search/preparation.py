@@ -1,0 +1,75 @@
+"""Before a search starts: its strategy, its known costs, and everything that can be wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from search_space import Candidate, InputError, SearchSpace, load
+from senet_nas.cost import COSTS, cost, measure_latency
+from senet_nas.data import draw, load_images
+from senet_nas.search.resources import check_resources
+from senet_nas.search.run_file import RunFile
+from senet_nas.training import load_recipe
+from strategies import AskTell, make_strategy
+
+logger = logging.getLogger(__name__)
+
+
+def build_strategy(run: RunFile, space: SearchSpace, num_classes: int) -> AskTell:
+    """The run's strategy, which knows the costs that need no training."""
+    return make_strategy(
+        run.strategy.name,
+        space,
+        objectives=run.objectives,
+        seed=run.strategy.seed,
+        known=known_costs(run, space, num_classes),
+        limits=run.limits,
+        **run.strategy.settings(),
+    )
+
+
+def known_costs(
+    run: RunFile, space: SearchSpace, num_classes: int
+) -> Mapping[str, Callable[[Candidate], float]]:
+    """For each cost that the run limits or optimises, a function of the candidate. Measured
+    latency is known beforehand only where it is limited."""
+    size = run.evaluation.image_size
+
+    def counted(name: str) -> Callable[[Candidate], float]:
+        return lambda c: float(getattr(cost(space.build(c), size, num_classes), name))
+
+    wanted = {name for name in COSTS if name in run.objectives or name in run.limits}
+    known = {name: counted(name) for name in wanted - {"latency_ms"}}
+    if "latency_ms" in run.limits:
+        known["latency_ms"] = lambda c: measure_latency(space.build(c), size, num_classes)
+    return known
+
+
+def preflight(run: RunFile) -> int:
+    """Everything that can be wrong with a run before hours are spent; its number of classes.
+
+    Raises `InputError` for the data, the strategy, limits that no network meets, images too small
+    for the network or the augmentation, and resources that aren't there.
+    """
+    size = run.evaluation.image_size
+    images = load_images(run.evaluation.data, "train", size)
+    num_classes = len(images.classes)
+    if num_classes < 2:
+        raise InputError(f"{run.evaluation.data}: one class alone, {images.classes[0]!r}")
+    space = load(run.space.name)
+    if build_strategy(run, space, num_classes).ask() is None:
+        raise InputError(f"limits: no network of {run.space.name!r} was found within them")
+    # Raises where the images are too small; other networks of a space may have other strides.
+    cost(space.build(space.sample(np.random.default_rng(0))), size)
+    recipe = load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
+    draw(recipe.augmentation, 1, size, size, torch.Generator())
+    if "latency_ms" in run.limits and run.resources.gpus_per_trial:
+        raise InputError("limits.latency_ms is measured on the CPU; it can't go with GPU workers")
+    if torch.cuda.is_available() and not run.resources.gpus_per_trial:
+        logger.warning("a GPU is there, but unused: resources.gpus_per_trial is 0")
+    check_resources(run.resources)
+    return num_classes

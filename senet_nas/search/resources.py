@@ -1,0 +1,44 @@
+"""How many trials a machine or cluster has room for."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from search_space import InputError
+from senet_nas.search.run_file import ResourcesSection
+
+
+def workers(resources: ResourcesSection, cpus: float, gpus: float) -> int:
+    """Trials at a time: as many as are asked for, or as there is room for.
+
+    A trial's part of a GPU lies on one GPU. Raises `InputError` where there isn't room.
+    """
+    room = int(cpus // resources.cpus_per_trial)
+    share = resources.gpus_per_trial
+    if 0 < share < 1:
+        room = min(room, int(gpus) * int(1 / share + 1e-9))
+    elif share:
+        room = min(room, int(gpus / share))
+    wanted = resources.workers or room
+    if room < max(1, wanted):
+        raise InputError(
+            f"resources: {max(1, wanted)} workers of {resources.cpus_per_trial} CPUs and "
+            f"{share:g} GPUs don't fit: there are {cpus:g} CPUs and {gpus:g} GPUs "
+            "(set resources.workers, resources.cpus_per_trial or resources.gpus_per_trial)"
+        )
+    return wanted
+
+
+def workers_here(resources: ResourcesSection) -> int:
+    """The same for this machine."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return workers(resources, float(usable or 1), float(torch.cuda.device_count()))
+
+
+def check_resources(resources: ResourcesSection) -> None:
+    """Raise the `InputError` that a run would on this machine. What a cluster (RAY_ADDRESS) has
+    is known only when the run is connected to it."""
+    if not os.environ.get("RAY_ADDRESS"):
+        workers_here(resources)
