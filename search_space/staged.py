@@ -45,18 +45,16 @@ def staged_space(
     make_block: BlockMaker,
     assemble: Callable[[tuple[Stage, ...], Choices], Architecture],
     image_size: int,
-    general: Sequence[Decision] = (),
     head_width: HeadWidth | None = None,
 ) -> SearchSpace:
     """A space whose decisions are called `stage1_depth`, `stage1_kernel`, `stage1_block2_se`.
 
     make_block(stage, index, shared choices, block choices) gives each block;
     assemble(stages, all choices) puts stem and head around them; image_size: the side in pixels
-    of the images that they are made for; general: decisions outside of stages; head_width: of
-    (block, input channels), the width that the placement `conv3x3` gates in the cells used, to
-    know equal networks by (`network_key`).
+    of the images that they are made for; head_width: of (block, input channels), the width that the
+    placement `conv3x3` gates in the cells used, to know equal networks by (`network_key`).
     """
-    decisions = list(general)
+    decisions: list[Decision] = []
     for number, stage in enumerate(stages, start=1):
         prefix = f"stage{number}_"
         decisions.append(Decision(f"{prefix}depth", stage.depth))

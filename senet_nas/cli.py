@@ -71,14 +71,10 @@ def search(
     run = load_run_file(run_file, sets or [], data)
     folder_path = out or Path("runs/out") / run_file.stem
     if dry_run:
-        from senet_nas.analysis.show import print_values
         from senet_nas.search.estimate import estimate
 
         expected = estimate(run).to_data()
-        if as_json:
-            _print_json(expected)
-        else:
-            print_values(f"{run_file}: what it would take", expected)
+        _show(f"{run_file}: what it would take", expected, as_json)
         return
     with _progress() as progress:
         if go_on and (folder_path / "run.toml").is_file():
@@ -140,14 +136,11 @@ def cost(
 ) -> None:
     """Parameters, MACs and activations of a network; --set se.r=8 changes all of its SE."""
     from senet_nas.analysis.selection import read_architecture, with_se
-    from senet_nas.analysis.show import cost_to_data, print_values
+    from senet_nas.analysis.show import cost_to_data
 
     architecture = with_se(read_architecture(network), sets or [])
     costs = cost_to_data(architecture, image_size, classes, latency)
-    if as_json:
-        _print_json(costs)
-    else:
-        print_values(f"{network}, {image_size}x{image_size}, {classes} classes", costs)
+    _show(f"{network}, {image_size}x{image_size}, {classes} classes", costs, as_json)
 
 
 @app.command()
@@ -189,7 +182,6 @@ def retrain(
 ) -> None:
     """Train a point of the front, or any network, in full; goes on where it stopped."""
     from senet_nas.analysis.selection import choose
-    from senet_nas.analysis.show import print_values
     from senet_nas.training.progress import retrain_with_progress
 
     choice = choose(source, arch, data, out, recipe)
@@ -203,11 +195,8 @@ def retrain(
         device=device,
         image_size=image_size or choice.image_size,
     )
-    if as_json:
-        _print_json(result)
-    else:
-        print_values(f"retrained {choice.label}", result)
-        print(f"written: {choice.out}", file=sys.stderr)
+    _show(f"retrained {choice.label}", result, as_json)
+    print(f"written: {choice.out}", file=sys.stderr)
 
 
 @app.command()
@@ -221,15 +210,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy of a trained network on test images."""
-    from senet_nas.analysis.show import print_values
     from senet_nas.training import evaluate_checkpoint, load_checkpoint
 
     accuracy = evaluate_checkpoint(load_checkpoint(checkpoint), data, split.value, device)
     result = asdict(accuracy)
-    if as_json:
-        _print_json(result)
-    else:
-        print_values(f"{checkpoint}, {split.value} images", result)
+    _show(f"{checkpoint}, {split.value} images", result, as_json)
 
 
 @app.command()
@@ -242,16 +227,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a trained network in another format, and check it against the network."""
-    from senet_nas.analysis.show import print_values
     from senet_nas.export import export as run_export
     from senet_nas.training import load_checkpoint
 
     default = checkpoint.parent / f"{checkpoint.stem}.{format_name}"
     exported = run_export(load_checkpoint(checkpoint), format_name, out or default).to_data()
-    if as_json:
-        _print_json(exported)
-    else:
-        print_values("exported and checked", exported)
+    _show("exported and checked", exported, as_json)
 
 
 def _conclude(folder: RunFolder, as_json: bool) -> None:
@@ -278,6 +259,15 @@ def _progress() -> Iterator[ConsoleProgress]:
         yield progress
     finally:
         progress.stop()
+
+
+def _show(title: str, values: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(values)
+    else:
+        from senet_nas.analysis.show import print_values
+
+        print_values(title, values)
 
 
 def _print_json(data: Any) -> None:
