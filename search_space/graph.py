@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from search_space.values import Architecture
+from search_space.values import NORM_EPS, Architecture, Block, block_to_data, se_to_data
 
 if TYPE_CHECKING:
     import networkx
@@ -24,13 +25,13 @@ def to_graph(architecture: Architecture) -> networkx.DiGraph:
     graph.add_node("input", label="input", block="")
     ends = ["input"]
     for path, block in architecture.blocks():
-        graph.add_node(path, label=repr(replace(block, se=None)), block=path)
+        graph.add_node(path, label=_block_label(block), block=path)
         graph.add_edges_from((end, path) for end in ends)
         if block.se is None:
             ends = [path]
             continue
         gate = f"{path}.se"
-        graph.add_node(gate, label=repr(block.se), block=path)
+        graph.add_node(gate, label=json.dumps(se_to_data(block.se)), block=path)
         if block.se.placement in ("pre", "identity"):
             graph.add_edges_from((end, gate) for end in ends)
         else:
@@ -40,10 +41,21 @@ def to_graph(architecture: Architecture) -> networkx.DiGraph:
             ends = [path]
         else:
             ends = [path, gate] if block.se.placement == "identity" else [gate]
-    head = replace(architecture.head, blocks=())
-    graph.add_node("head", label=repr(head), block="head")
+    graph.add_node("head", label=_head_label(architecture), block="head")
     graph.add_edges_from((end, "head") for end in ends)
     return graph
+
+
+# Settings at their default are left out of labels, so that a new setting doesn't change the hash
+# of what was found before there was one.
+def _block_label(block: Block) -> str:
+    return json.dumps(block_to_data(replace(block, se=None)))
+
+
+def _head_label(architecture: Architecture) -> str:
+    text = repr(replace(architecture.head, blocks=()))
+    eps = architecture.norm_eps
+    return text if eps == NORM_EPS else f"{text} norm_eps={eps}"
 
 
 def structural_hash(architecture: Architecture) -> str:

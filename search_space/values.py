@@ -17,6 +17,8 @@ EXCITATIONS = ("sigmoid", "hard_sigmoid", "tanh", "relu")
 BASES = ("own", "input")
 ACTIVATIONS = ("relu", "relu6", "silu", "hard_swish", "identity")
 
+NORM_EPS = 1e-5
+
 Scalar = str | int | float | bool
 
 
@@ -33,7 +35,9 @@ class SE:
     r: reduction ratio, at least 1. placement: where it stands (section 6.5). squeeze: `none` is
     the paper's NoSqueeze (7.1). base: whether r divides the channels that SE acts on (`own`) or
     the block's input channels (`input`, as in MnasNet and EfficientNet). divisor: the hidden
-    width is rounded to its multiples. activation: between the two layers.
+    width is rounded to its multiples. activation: between the two layers. neutral: the gate of a
+    zero is one (2σ, 1 + tanh, relu(1 + ·)) and starts there, so that SE can join a trained
+    network without changing what it computes.
     """
 
     r: float = 16
@@ -44,6 +48,7 @@ class SE:
     divisor: int = 1
     bias: bool = True
     activation: str = "relu"
+    neutral: bool = False
 
     def __post_init__(self) -> None:
         checks.number("se.r", self.r, least=1)
@@ -55,6 +60,7 @@ class SE:
         checks.integer("se.divisor", self.divisor, least=1)
         checks.boolean("se.bias", self.bias)
         checks.choice("se.activation", self.activation, ACTIVATIONS)
+        checks.boolean("se.neutral", self.neutral)
 
     def hidden_channels(self, channels: int, input_channels: int) -> int:
         """Width between the two layers: the base's channels divided by r, rounded."""
@@ -67,7 +73,7 @@ class SE:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name != "r" and value != field.default:
-                named = field.name in ("base", "divisor", "bias", "activation")
+                named = field.name in ("base", "divisor", "bias", "activation", "neutral")
                 parts.append(f"{field.name}={value}" if named else str(value))
         return "/".join(parts)
 
@@ -150,11 +156,19 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A whole network without its number of classes: stem, stages, head."""
+    """A whole network without its number of classes: stem, stages, head.
+
+    norm_eps: what its batch norms add to the variance (1e-5; 1e-3 in TensorFlow's networks).
+    """
 
     stem: Stage
     stages: tuple[Stage, ...]
     head: Head = Head()
+    norm_eps: float = NORM_EPS
+
+    def __post_init__(self) -> None:
+        checks.number("norm_eps", self.norm_eps, least=0)
+        object.__setattr__(self, "norm_eps", float(self.norm_eps))
 
     def blocks(self) -> Iterator[tuple[str, Block]]:
         """Every block in the order in which it runs, with its path (`stages.0.blocks.1`)."""
@@ -177,12 +191,13 @@ class Architecture:
     def to_json(self, indent: int | None = None) -> str:
         """JSON text from which `from_json` makes an equal value."""
         data = {
-            "stem": [_block_to_data(block) for block in self.stem.blocks],
-            "stages": [[_block_to_data(b) for b in stage.blocks] for stage in self.stages],
+            "stem": [block_to_data(block) for block in self.stem.blocks],
+            "stages": [[block_to_data(b) for b in stage.blocks] for stage in self.stages],
             "head": {
                 **_differing(self.head, skip=("blocks",)),
-                "blocks": [_block_to_data(block) for block in self.head.blocks],
+                "blocks": [block_to_data(block) for block in self.head.blocks],
             },
+            **_differing(self, skip=("stem", "stages", "head")),
         }
         return json.dumps(data, indent=indent)
 
@@ -193,7 +208,8 @@ class Architecture:
             data = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"not JSON: {error}") from None
-        checks.keys("architecture", data, {"stem", "stages", "head"}, required=("stem", "stages"))
+        known = {field.name for field in fields(cls)}
+        checks.keys("architecture", data, known, required=("stem", "stages"))
         head = dict(checks.mapping("head", data.get("head", {})))
         checks.keys("head", head, {field.name for field in fields(Head)})
         head["blocks"] = _blocks_from_data("head.blocks", head.get("blocks", []))
@@ -201,7 +217,8 @@ class Architecture:
             Stage(_blocks_from_data(f"stages.{n}", stage))
             for n, stage in enumerate(checks.list_of("stages", data["stages"]))
         )
-        return cls(Stage(_blocks_from_data("stem", data["stem"])), stages, Head(**head))
+        stem = Stage(_blocks_from_data("stem", data["stem"]))
+        return cls(stem, stages, Head(**head), data.get("norm_eps", NORM_EPS))
 
 
 def se_from_data(where: str, data: object) -> SE | None:
@@ -218,7 +235,8 @@ def se_to_data(se: SE) -> dict[str, Any]:
     return {"r": se.r, **_differing(se)}
 
 
-def _block_to_data(block: Block) -> dict[str, Any]:
+def block_to_data(block: Block) -> dict[str, Any]:
+    """The plain mapping that stands for a block in JSON; defaults are left out."""
     data = {"cell": block.cell, "channels": block.channels}
     data |= _differing(block, skip=("cell", "channels", "se", "extra"))
     data |= dict(block.extra)

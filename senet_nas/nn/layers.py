@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_space import Block, InputError
+from search_space import Block, InputError, checks
 from search_space.errors import one_of
+from search_space.values import Scalar
 
 ONEDNN_BLOCK = 16  # channels
 
@@ -38,12 +40,17 @@ class SubsampledPointwise(nn.Conv2d):
 def conv_norm(
     in_channels: int,
     out_channels: int,
-    kernel: int = 1,
+    kernel: int | tuple[int, int] = 1,
     stride: int = 1,
     groups: int = 1,
     activation: str = "identity",
+    *,
+    bias: bool = False,
+    norm: bool = True,
+    padding: int | tuple[int, int] | None = None,
 ) -> nn.Sequential:
-    """Convolution (padding kernel // 2, no bias), batch norm, activation.
+    """Convolution, batch norm, activation; norm: whether there is one. padding: half of the
+    kernel, where it isn't given.
 
     Raises `InputError` where the groups don't divide both widths.
     """
@@ -51,35 +58,62 @@ def conv_norm(
         raise InputError(
             f"groups = {groups} does not divide the widths {in_channels} and {out_channels}"
         )
-    narrow = kernel == 1 and stride > 1 and in_channels < ONEDNN_BLOCK
+    size = (kernel, kernel) if isinstance(kernel, int) else kernel
+    around = (size[0] // 2, size[1] // 2) if padding is None else padding
+    narrow = size == (1, 1) and stride > 1 and in_channels < ONEDNN_BLOCK
     make = SubsampledPointwise if narrow else nn.Conv2d
     layers: list[nn.Module] = [
-        make(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels),
+        make(in_channels, out_channels, size, stride, around, groups=groups, bias=bias)
     ]
+    if norm:
+        layers.append(nn.BatchNorm2d(out_channels))
     if activation != "identity":
         layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers)
 
 
-def projection(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """The shortcut of a residual unit: the identity where shapes agree, else a 1x1 convolution
+def projection(in_channels: int, out_channels: int, stride: int, kernel: int = 1) -> nn.Module:
+    """The shortcut of a residual unit: the identity where shapes agree, else a convolution
     with norm (arXiv 1512.03385, section 3.3, option B)."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
-    return conv_norm(in_channels, out_channels, stride=stride)
+    return conv_norm(in_channels, out_channels, kernel, stride)
 
 
-def extra_settings(block: Block, **allowed: tuple[str, ...]) -> dict[str, str]:
-    """A block's settings of its cell's own; each default is the first value allowed.
+@dataclass(frozen=True)
+class Whole:
+    """A setting that is a whole number of at least `least`."""
+
+    default: int = 0
+    least: int = 0
+
+
+def extra_settings(block: Block, **allowed: tuple[Scalar, ...] | Whole) -> dict[str, Any]:
+    """A block's settings of its cell's own, by name: one of a few values, of which the first is
+    the default, or a whole number.
 
     Raises `InputError` for a key or value that the cell doesn't know.
     """
     given = dict(block.extra)
-    for key, value in given.items():
+    for key in given:
         if key not in allowed:
             known = sorted({*allowed, *(f.name for f in fields(Block))} - {"extra"})
             raise one_of(f"cell {block.cell!r}: key", key, known)
-        if value not in allowed[key]:
-            raise one_of(f"cell {block.cell!r}: {key}", value, allowed[key])
-    return {key: str(given.get(key, values[0])) for key, values in allowed.items()}
+    return {key: _setting(block, key, given, values) for key, values in allowed.items()}
+
+
+def _setting(
+    block: Block, key: str, given: Mapping[str, Scalar], allowed: tuple[Scalar, ...] | Whole
+) -> Scalar:
+    where = f"cell {block.cell!r}: {key}"
+    if isinstance(allowed, Whole):
+        value = given.get(key, allowed.default)
+        checks.integer(where, value, allowed.least)
+        return value
+    value = given.get(key, allowed[0])
+    # Python's True equals 1.
+    if not any(
+        value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed
+    ):
+        raise one_of(where, value, allowed)
+    return value

@@ -23,6 +23,9 @@ class Network(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.head, width = build_blocks("head", architecture.head.blocks, width)
         self.classifier = build_classifier(architecture, width, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = architecture.norm_eps
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:

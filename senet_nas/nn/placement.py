@@ -20,6 +20,7 @@ class Unit(nn.Module):
 
     head_channels: the width between head and tail. shortcut: None for a unit without one, which
     then computes a(t(h(x))); the identity placement has nothing to gate there and means no SE.
+    branch_channels, shortcut_channels: of what `join` puts together, where it isn't a sum.
     """
 
     def __init__(
@@ -32,6 +33,8 @@ class Unit(nn.Module):
         tail: nn.Module | None = None,
         shortcut: nn.Module | None = None,
         act: nn.Module | None = None,
+        branch_channels: int | None = None,
+        shortcut_channels: int | None = None,
     ):
         super().__init__()
         self.head = head
@@ -43,7 +46,13 @@ class Unit(nn.Module):
         self._equation: Callable[[Unit, Tensor], Tensor] = _plain
         if block.se is not None and not (block.se.placement == "identity" and shortcut is None):
             placement = PLACEMENTS[block.se.placement]
-            widths = {"input": in_channels, "head": head_channels, "output": block.channels}
+            widths = {
+                "input": in_channels,
+                "head": head_channels,
+                "branch": branch_channels or block.channels,
+                "shortcut": shortcut_channels or block.channels,
+                "output": block.channels,
+            }
             self.se = SqueezeExcitation(widths[placement.gates], block.se, in_channels)
             self._equation = placement.equation
 
@@ -57,13 +66,18 @@ class Unit(nn.Module):
         return gated
 
     def join(self, x: Tensor, branch: Tensor) -> Tensor:
-        """s(x) + branch, or the branch alone in a unit without a shortcut."""
-        return branch if self.shortcut is None else self.shortcut(x) + branch
+        """s(x) and the branch together, or the branch alone in a unit without a shortcut."""
+        return branch if self.shortcut is None else self.together(self.shortcut(x), branch)
+
+    def together(self, shortcut: Tensor, branch: Tensor) -> Tensor:
+        """The sum that the equations write as +; a cell may have another operation there."""
+        return shortcut + branch
 
 
 @dataclass(frozen=True)
 class Placement:
-    """equation: the unit's output for x. gates: the width SE acts on: input, head or output."""
+    """equation: the unit's output for x. gates: whose width SE acts on: input, head, branch,
+    shortcut or output."""
 
     equation: Callable[[Unit, Tensor], Tensor]
     gates: str
@@ -94,7 +108,7 @@ def _post(unit: Unit, x: Tensor) -> Tensor:
 def _identity(unit: Unit, x: Tensor) -> Tensor:
     """a(g(s(x)) + t(h(x)))"""
     assert unit.shortcut is not None
-    y: Tensor = unit.act(unit.gate(unit.shortcut(x)) + unit.tail(unit.head(x)))
+    y: Tensor = unit.act(unit.together(unit.gate(unit.shortcut(x)), unit.tail(unit.head(x))))
     return y
 
 
@@ -105,9 +119,9 @@ def _conv3x3(unit: Unit, x: Tensor) -> Tensor:
 
 
 PLACEMENTS = {
-    "standard": Placement(_standard, "output"),
+    "standard": Placement(_standard, "branch"),
     "pre": Placement(_pre, "input"),
     "post": Placement(_post, "output"),
-    "identity": Placement(_identity, "output"),
+    "identity": Placement(_identity, "shortcut"),
     "conv3x3": Placement(_conv3x3, "head"),
 }

@@ -18,6 +18,16 @@ EXCITATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
 }
 
+# The same, moved or scaled so that zero gives one.
+NEUTRAL_EXCITATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": lambda u: 2 * torch.sigmoid(u),
+    "hard_sigmoid": lambda u: 2 * F.hardsigmoid(u),
+    "tanh": lambda u: 1 + torch.tanh(u),
+    "relu": lambda u: F.relu(1 + u),
+}
+
+MIRRORED_WEIGHT = 2.0**-7  # a power of two: its products are exact
+
 # To (N, C), or for NoSqueeze (section 7.1) to (N, H, W, C): linear layers act on the last axis,
 # so that over the full map they are the paper's 1x1 convolutions.
 SQUEEZES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -41,15 +51,39 @@ class SqueezeExcitation(nn.Module):
         self.reduce = nn.Linear(channels, hidden, bias=self.value.bias)
         self.act = ACTIVATIONS[self.value.activation]()
         self.expand = nn.Linear(hidden, channels, bias=self.value.bias)
+        if self.value.neutral:
+            self.mirror()
 
     def gates(self, x: Tensor) -> Tensor:
         """s for x: (N, C, H, W), as (N, C, 1, 1), or (N, C, H, W) without a squeeze."""
         squeezed = SQUEEZES[self.value.squeeze](x)
         excited = self.expand(self.act(self.reduce(squeezed)))
-        scale = EXCITATIONS[self.value.excitation](excited)
+        excitations = NEUTRAL_EXCITATIONS if self.value.neutral else EXCITATIONS
+        scale = excitations[self.value.excitation](excited)
         if self.value.squeeze == "none":
             return scale.permute(0, 3, 1, 2)
         return scale[:, :, None, None]
+
+    @torch.no_grad()
+    def mirror(self) -> None:
+        """Weights with which the second layer gives zero for every input, and yet all learn.
+
+        Hidden units stand in pairs of equal weights, and each channel reads one pair with
+        opposite signs (the antisymmetric initialisation of arXiv 1812.07956, section 2.2).
+        Zeros alone would give zero too, but no gradient to the first layer. A hidden unit
+        without a partner stays unread at first.
+        """
+        pairs = self.reduce.out_features // 2
+        for tensor in (self.reduce.weight, self.reduce.bias):
+            if tensor is not None:
+                tensor[pairs : 2 * pairs] = tensor[:pairs]
+        for tensor in (self.expand.weight, self.expand.bias):
+            if tensor is not None:
+                tensor.zero_()
+        if pairs:
+            channel = torch.arange(self.expand.out_features, device=self.expand.weight.device)
+            self.expand.weight[channel, channel % pairs] = MIRRORED_WEIGHT
+            self.expand.weight[channel, channel % pairs + pairs] = -MIRRORED_WEIGHT
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gates(x)

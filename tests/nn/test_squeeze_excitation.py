@@ -80,3 +80,20 @@ def test_rounding_never_loses_more_than_a_tenth():
 def test_parameters_follow_equation_5():
     block = SqueezeExcitation(256, SE(r=16, bias=False))
     assert sum(p.numel() for p in block.parameters()) == 2 * 256 * 256 // 16
+
+
+@pytest.mark.parametrize("excitation", EXCITATIONS)
+@pytest.mark.parametrize("squeeze", SQUEEZES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("channels", "r"), [(64, 4), (24, 8), (256, 16), (96, 16), (8, 8)])
+def test_a_neutral_block_changes_nothing_and_learns(excitation, squeeze, dtype, channels, r):
+    torch.manual_seed(1)
+    se = SE(r, excitation=excitation, squeeze=squeeze, neutral=True)
+    block = SqueezeExcitation(channels, se).to(dtype)
+    x = (3 * torch.randn(5, channels, 7, 5)).to(dtype)
+    y = block(x)
+    assert torch.equal(y, x)
+    (y * torch.randn_like(y)).sum().backward()
+    alone = block.reduce.out_features == 1  # a hidden unit that has no partner is not read yet
+    for name, parameter in block.named_parameters():
+        assert (parameter.grad.abs().sum() > 0) != (alone and name.startswith("reduce")), name

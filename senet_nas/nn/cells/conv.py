@@ -8,10 +8,13 @@ from senet_nas.nn.placement import Unit
 
 
 class Cell(Unit):
-    """kxk [+SE]. The block's expansion doesn't count."""
+    """kxk [+SE]. The block's expansion doesn't count.
+
+    extra: bias, whether the convolution has one; norm, `batch` or `none`.
+    """
 
     def __init__(self, block: Block, in_channels: int):
-        extra_settings(block)
+        settings = extra_settings(block, bias=(False, True), norm=("batch", "none"))
         head = conv_norm(
             in_channels,
             block.channels,
@@ -19,5 +22,7 @@ class Cell(Unit):
             block.stride,
             block.groups,
             block.activation,
+            bias=settings["bias"],
+            norm=settings["norm"] == "batch",
         )
         super().__init__(block, in_channels, head=head, head_channels=block.channels)
