@@ -104,6 +104,7 @@ def se_decision(
     divisor: int | Sequence[int] = 1,
     bias: bool | Sequence[bool] = True,
     activation: str | Sequence[str] = "relu",
+    neutral: bool | Sequence[bool] = False,
     name: str = "se",
 ) -> Decision:
     """One decision for an SE block: absent, or any combination of the options given.
@@ -112,7 +113,7 @@ def se_decision(
     however many the options are, so that a random network is as likely to have SE at a place as
     not.
     """
-    options = (r, placement, squeeze, excitation, base, divisor, bias, activation)
+    options = (r, placement, squeeze, excitation, base, divisor, bias, activation, neutral)
     present = [SE(*values) for values in itertools.product(*map(_options, options))]
     weights = (float(len(present)), *(1.0 for _ in present))
     return Decision(name, (None, *present), weights=weights)

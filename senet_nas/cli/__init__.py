@@ -1,0 +1,44 @@
+"""The command line: parses, calls, prints. Results go to stdout, progress and logs to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import NoReturn
+
+import typer
+
+from senet_nas.cli import searches, training, weights  # noqa: F401 (they register their commands)
+from senet_nas.cli.app import app
+
+INTERRUPTED = "interrupted; what was finished is kept, and resuming goes on from there"
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line on stderr and exit status 2."""
+    from search_space.errors import InputError, RunError
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
+    try:
+        status = app(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail(INTERRUPTED, 130)
+    except RunError as error:
+        _fail(str(error), 1)
+    except Exception as error:
+        # A mistake in the command line; typer's own class for it has no public name.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), 2)
+    if status == 130:  # typer turns an interrupt into this
+        _fail(INTERRUPTED, 130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)

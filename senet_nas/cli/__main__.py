@@ -1,0 +1,5 @@
+"""`python -m senet_nas.cli`."""
+
+from senet_nas.cli import main
+
+main()

@@ -1,0 +1,56 @@
+"""What commands print: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from senet_nas.search import RunFolder
+    from senet_nas.search.progress import ConsoleProgress
+
+
+def conclude(folder: RunFolder, as_json: bool) -> None:
+    """Write and print the front of a search that has ended. Raises `RunError` for an empty one."""
+    from search_space.errors import RunError
+    from senet_nas.analysis import show, write_front
+
+    path = write_front(folder)
+    fronts = show.load_fronts({str(folder.path): folder})
+    if as_json:
+        print_json(show.fronts_to_data(fronts))
+    else:
+        show.print_fronts(fronts)
+    print(f"written: {folder.trials_file}, {path}", file=sys.stderr)
+    if not any(front.points for front in fronts.values()):
+        raise RunError(f"no trial of {folder.path} succeeded; {folder.trials_file} says why")
+
+
+def show_values(title: str, values: dict[str, Any], as_json: bool) -> None:
+    """A few named values, as a table or as JSON."""
+    if as_json:
+        print_json(values)
+    else:
+        from senet_nas.analysis.show import print_values
+
+        print_values(title, values)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document."""
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+@contextmanager
+def search_progress() -> Iterator[ConsoleProgress]:
+    """A bar on stderr while a search runs."""
+    from senet_nas.search.progress import ConsoleProgress
+
+    progress = ConsoleProgress()
+    try:
+        yield progress
+    finally:
+        progress.stop()
