@@ -3,10 +3,13 @@
 Needs numpy, and networkx for graphs; never torch.
 """
 
+from search_space.around import around, around_published
+from search_space.blueprint import Blueprint, blueprint_from_json
 from search_space.errors import InputError
 from search_space.graph import structural_hash, to_graph
 from search_space.published import makers, published
 from search_space.registry import lookup, names
+from search_space.retrofit import Retrofit
 from search_space.space import Candidate, Decision, SearchSpace
 from search_space.twins import network_key
 from search_space.values import SE, Architecture, Block, Head, Stage
@@ -15,12 +18,17 @@ __all__ = [
     "SE",
     "Architecture",
     "Block",
+    "Blueprint",
     "Candidate",
     "Decision",
     "Head",
     "InputError",
+    "Retrofit",
     "SearchSpace",
     "Stage",
+    "around",
+    "around_published",
+    "blueprint_from_json",
     "load",
     "network_key",
     "published",

@@ -7,6 +7,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from search_space.blueprint import Blueprint
+from search_space.retrofit import Retrofit
 from search_space.values import NORM_EPS, Architecture, Block, block_to_data, se_to_data
 
 if TYPE_CHECKING:
@@ -58,12 +60,15 @@ def _head_label(architecture: Architecture) -> str:
     return text if eps == NORM_EPS else f"{text} norm_eps={eps}"
 
 
-def structural_hash(architecture: Architecture) -> str:
-    """Sixteen hex digits, equal for architectures whose graphs are isomorphic.
+def structural_hash(architecture: Blueprint) -> str:
+    """Sixteen hex digits, equal for architectures whose graphs are isomorphic, and for equal
+    retrofits.
 
     Each node's hash is that of its label and of its predecessors' hashes (a Merkle tree over the
     directed acyclic graph), so names of nodes and division into stages don't count.
     """
+    if isinstance(architecture, Retrofit):
+        return hashlib.sha256(architecture.to_json().encode()).hexdigest()[:16]
     import networkx
 
     graph = to_graph(architecture)

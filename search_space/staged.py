@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from search_space.se_options import se_at
 from search_space.space import Choices, Decision, SearchSpace
 from search_space.twins import HeadWidth, network_key
 from search_space.values import SE, Architecture, Block, Stage
@@ -115,8 +116,7 @@ def se_decision(
     """
     options = (r, placement, squeeze, excitation, base, divisor, bias, activation, neutral)
     present = [SE(*values) for values in itertools.product(*map(_options, options))]
-    weights = (float(len(present)), *(1.0 for _ in present))
-    return Decision(name, (None, *present), weights=weights)
+    return se_at(name, present)
 
 
 def _options(given: Any) -> Sequence[Any]:

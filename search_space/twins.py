@@ -11,6 +11,10 @@ from search_space.values import Architecture, Block, round_channels
 
 HeadWidth = Callable[[Block, int], int]
 
+# Cells whose branch and shortcut are put side by side, each narrower than the output: what their
+# gates' widths are is known to them alone.
+CONCATENATING = ("shuffle_v1", "shuffle_v2")
+
 IMAGE_CHANNELS = 3
 REMEMBERED = 65_536  # digests of blocks
 
@@ -55,11 +59,12 @@ def _gate(block: Block, input_channels: int, head_width: HeadWidth | None) -> ob
     if se is None:
         return None
     operators = (se.placement, se.squeeze, se.excitation, se.activation, se.bias)
+    side_by_side = block.cell in CONCATENATING and se.placement != "post"
     if se.placement == "pre":
         gated = input_channels
-    elif se.placement != "conv3x3":
+    elif se.placement != "conv3x3" and not side_by_side:
         gated = block.channels
-    elif head_width is not None:
+    elif head_width is not None and not side_by_side:
         gated = head_width(block, input_channels)
     elif se.base == "own":
         return *operators, se.r, se.divisor

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from search_space import Architecture, Block, InputError
+from search_space import SE, Architecture, Block, Blueprint, InputError, Retrofit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,11 +38,13 @@ class Cost:
         )
 
 
-def cost(architecture: Architecture, image_size: int = 224, num_classes: int = 1000) -> Cost:
+def cost(architecture: Blueprint, image_size: int = 224, num_classes: int = 1000) -> Cost:
     """The cost of a network for one image of (3, image_size, image_size).
 
     Raises `InputError` for an architecture that can't be built.
     """
+    if isinstance(architecture, Retrofit):
+        return _retrofit_cost(architecture, image_size, num_classes)
     architecture.check_image_size(image_size)
     total = Cost(0, 0, 0)
     shape = (3, image_size, image_size)
@@ -56,7 +58,7 @@ def cost(architecture: Architecture, image_size: int = 224, num_classes: int = 1
 
 
 def measure_latency(
-    architecture: Architecture,
+    architecture: Blueprint,
     image_size: int = 224,
     num_classes: int = 1000,
     batch_size: int = 1,
@@ -91,11 +93,12 @@ def measure_latency(
 def _block_cost(block: Block, shape: tuple[int, int, int]) -> tuple[Cost, tuple[int, int, int]]:
     import torch
 
-    from senet_nas.nn.network import build_block
+    from senet_nas.nn.network import build_block, refusals
 
     with torch.device("meta"):
         module = build_block(block, shape[0])
-    return trace(module, shape)
+    with refusals(shape):
+        return trace(module, shape)
 
 
 @cache
@@ -111,16 +114,58 @@ def _classifier_cost(hidden: int, width: int, num_classes: int) -> Cost:
     return trace(module, (width,))[0]
 
 
-def trace(module: nn.Module, shape: tuple[int, ...]) -> tuple[Cost, Any]:
-    """The cost of any module on the meta device for one input of `shape` (without the batch
-    axis), and its output's shape."""
+def _retrofit_cost(value: Retrofit, image_size: int, num_classes: int) -> Cost:
+    total, shapes = _source_cost(value.source, image_size, num_classes)
+    for place, se in value.gates:
+        if place not in shapes:
+            raise InputError(f"{value.source} has no module {place!r} that SE can stand behind")
+        total += _gate_cost(se, shapes[place])
+    return total
+
+
+@cache
+def _source_cost(
+    source: str, image_size: int, num_classes: int
+) -> tuple[Cost, dict[str, tuple[int, int, int]]]:
+    """The cost of somebody else's network, and the shape of each module's output that SE can
+    stand behind."""
+    import torch
+
+    from senet_nas.nn.foreign.source import load_source
+    from senet_nas.nn.retrofit.calls import record_calls
+
+    # Computed, not traced on the meta device: others' code may look at its tensors.
+    model = load_source(source, num_classes, "random").model
+    calls = record_calls(model, torch.zeros(1, 3, image_size, image_size))
+    shapes = {}
+    for name, call in calls.items():
+        if call.fault() is None and call.output_shape is not None:
+            _, channels, height, width = call.output_shape
+            shapes[name] = channels, height, width
+    return trace(model, (3, image_size, image_size), "cpu")[0], shapes
+
+
+@cache
+def _gate_cost(se: SE, shape: tuple[int, int, int]) -> Cost:
+    import torch
+
+    from senet_nas.nn import SqueezeExcitation
+
+    with torch.device("meta"):
+        module = SqueezeExcitation(shape[0], se)
+    return trace(module, shape)[0]
+
+
+def trace(module: nn.Module, shape: tuple[int, ...], device: str = "meta") -> tuple[Cost, Any]:
+    """The cost of any module on a device for one input of `shape` (without the batch axis), and
+    its output's shape."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     flops = FlopCounterMode(display=False)
     written = FlopCounterMode(display=False, custom_mapping=_elements_written())
     with torch.no_grad(), flops, written:
-        output = module.eval()(torch.empty(1, *shape, device="meta"))
+        output = module.eval()(torch.zeros(1, *shape, device=device))
     params = sum(p.numel() for p in module.parameters() if p.requires_grad)
     macs = flops.get_total_flops() // 2
     return Cost(params, macs, written.get_total_flops()), tuple(output.shape[1:])

@@ -6,19 +6,21 @@ Needs numpy, and moocore to rank by several objectives; sees candidates and scor
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from search_space.errors import InputError, one_of
 from search_space.registry import lookup, names
 from search_space.space import Candidate, SearchSpace
 from strategies.core.ask_tell import AskTell
+from strategies.core.ledger import Ledger
 from strategies.core.limits import Bound
 from strategies.core.objectives import Objectives
 from strategies.core.protocol import Proposer, Trial
 
 __all__ = [
     "AskTell",
+    "Ledger",
     "Objectives",
     "Proposer",
     "Trial",
@@ -35,6 +37,7 @@ def make_strategy(
     seed: int = 0,
     known: Mapping[str, Callable[[Candidate], float]] | None = None,
     limits: Mapping[str, Bound] | None = None,
+    first: Sequence[Candidate] = (),
     **settings: Any,
 ) -> AskTell:
     """A strategy by name, ready to ask and tell.
@@ -51,8 +54,11 @@ def make_strategy(
             if not allowed:
                 raise InputError(f"{name} has no settings, so not {key!r}")
             raise one_of(f"{name}: setting", key, allowed)
-    proposer: Proposer = _proposer_class(name)(space, goals, **settings)
-    return AskTell(proposer, space, goals, seed=seed, known=known or {}, limits=limits or {})
+    ledger = Ledger(space, known or {}, limits or {})
+    proposer_class = _proposer_class(name)
+    given = {"ledger": ledger} if "ledger" in _parameters(proposer_class) else {}
+    proposer: Proposer = proposer_class(space, goals, **given, **settings)
+    return AskTell(proposer, ledger, space, goals, seed, first)
 
 
 def strategy_names() -> list[str]:
@@ -62,8 +68,15 @@ def strategy_names() -> list[str]:
 
 def strategy_settings(name: str) -> dict[str, Any]:
     """A strategy's settings with their defaults; its class says what they mean."""
-    parameters = list(inspect.signature(_proposer_class(name)).parameters.values())
-    return {parameter.name: parameter.default for parameter in parameters[2:]}
+    return {
+        parameter.name: parameter.default
+        for parameter in list(_parameters(_proposer_class(name)).values())[2:]
+        if parameter.name != "ledger"
+    }
+
+
+def _parameters(proposer_class: Callable[..., Proposer]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(proposer_class).parameters
 
 
 def _proposer_class(name: str) -> Callable[..., Proposer]:

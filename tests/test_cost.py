@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from search_space import Architecture, InputError, load, published, published_names, space_names
+from search_space import Architecture, InputError, load, published, space_names
 from senet_nas import Cost, build_network, cost
 from senet_nas.cost import measure_latency
 
@@ -41,7 +41,10 @@ def test_equals_a_full_trace(name, seed):
     assert cost(architecture, size, classes) == traced(architecture, size, classes)[0]
 
 
-@pytest.mark.parametrize("name", ["se_resnet50", "se_mobilenet_v2", "se_resnext50_32x4d"])
+@pytest.mark.parametrize(
+    "name",
+    ["se_resnet50", "se_resnext50_32x4d", "se_mobilenet_v2", "se_wrn_16_8", "se_preresnet110"],
+)
 def test_published_networks_equal_a_full_trace(name):
     assert cost(published(name)) == traced(published(name), 224, 1000)[0]
 
@@ -130,10 +133,6 @@ def test_stride_in_the_first_1x1_costs_what_the_original_does():
 def test_cifar_resnet56_costs_what_was_published():
     found = cost(published("cifar_resnet56"), image_size=32, num_classes=10)
     assert (found.params, found.macs) == (855_770, 125_747_840)
-
-
-def test_every_published_name_has_a_cost():
-    assert all(cost(published(name), 64, 10).params > 0 for name in published_names())
 
 
 def test_an_unknown_cell_is_said_with_its_place():

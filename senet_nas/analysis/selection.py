@@ -9,12 +9,22 @@ from pathlib import Path
 
 import torch
 
-from search_space import Architecture, InputError, load, published, published_names
+from search_space import (
+    Architecture,
+    Blueprint,
+    InputError,
+    Retrofit,
+    blueprint_from_json,
+    published,
+    published_names,
+)
 from search_space.checks import parse_assignment
 from search_space.errors import one_of
 from senet_nas.analysis.front import front_of
 from senet_nas.nn import build_network
+from senet_nas.nn.trust import check_trusted
 from senet_nas.search import RunFolder, TrialRecord
+from senet_nas.search.starting import start_file
 
 LARGEST_IMAGE = 2**31
 SHORTEST_HASH = 4
@@ -22,16 +32,18 @@ SHORTEST_HASH = 4
 
 @dataclass(frozen=True)
 class Choice:
-    """A network to train in full. data, image_size: those of the run it comes from."""
+    """A network to train in full. data, image_size: those of the run it comes from. start: a file
+    of weights to begin with, where its run has one."""
 
     label: str
-    architecture: Architecture
+    architecture: Blueprint
     data: str | None
     image_size: int | None
     out: Path
+    start: Path | None = None
 
 
-def read_architecture(text: str) -> Architecture:
+def read_architecture(text: str) -> Blueprint:
     """A network by published name, or from its own JSON in a file.
 
     Raises `InputError` naming the file and key, or the names allowed; also for a network in a
@@ -45,10 +57,12 @@ def read_architecture(text: str) -> Architecture:
     return published(text)
 
 
-def _read_file(path: Path) -> Architecture:
+def _read_file(path: Path) -> Blueprint:
     try:
-        architecture = Architecture.from_json(path.read_text(encoding="utf-8"))
-        with torch.device("meta"):  # for its faults alone
+        architecture = blueprint_from_json(path.read_text(encoding="utf-8"))
+        check_trusted(architecture)
+        with torch.device("cpu" if isinstance(architecture, Retrofit) else "meta"):
+            # For its faults alone.
             build_network(architecture, num_classes=1, image_size=LARGEST_IMAGE)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
@@ -81,13 +95,14 @@ def choose(
     folder = RunFolder.open(path)
     run = folder.run_file()
     record = pick(folder.trials(), run.objectives, arch, str(path))
-    space = load(run.space.name)
+    space = run.space.open()
     return Choice(
         label=f"trial {record.number} ({record.architecture})",
         architecture=space.build(record.candidate),
         data=run.evaluation.data if data is None else data,
         image_size=run.evaluation.image_size,
         out=out or path / f"retrain-{record.architecture}-{schedule}",
+        start=start_file(folder),
     )
 
 
@@ -122,7 +137,7 @@ def write_front(folder: RunFolder) -> Path:
     from senet_nas.data import write_atomically
 
     run = folder.run_file()
-    space = load(run.space.name)
+    space = run.space.open()
     data = front_of(folder.trials(), run.objectives).to_data()
     for point in data["points"]:
         built = space.build(tuple(point["candidate"]))
@@ -133,7 +148,7 @@ def write_front(folder: RunFolder) -> Path:
     return path
 
 
-def with_se(architecture: Architecture, sets: Sequence[str]) -> Architecture:
+def with_se(architecture: Blueprint, sets: Sequence[str]) -> Blueprint:
     """The network with `se.field=value` settings laid over every SE block that it has.
 
     Raises `InputError` for a field or value that SE doesn't have.
@@ -145,6 +160,10 @@ def with_se(architecture: Architecture, sets: Sequence[str]) -> Architecture:
             raise InputError(f"--set {assignment}: write it as se.field=value, such as se.r=8")
         changes[path[1]] = value
     data = json.loads(architecture.to_json())
+    if isinstance(architecture, Retrofit):
+        for gate in data["se"].values():
+            gate.update(changes)
+        return Retrofit.from_json(json.dumps(data))
     for blocks in (data["stem"], *data["stages"], data["head"]["blocks"]):
         for block in blocks:
             if "se" in block:

@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from search_space import Architecture, load
+from search_space import Blueprint, load
 from search_space.space import option_label
 from senet_nas.analysis.front import Front, front_of
+from senet_nas.analysis.places import Places
 from senet_nas.cost import IN_MILLIONS, cost, measure_latency
 from senet_nas.search import RunFolder
 
@@ -81,7 +82,7 @@ def _value(name: str, value: float | None) -> str:
 
 
 def cost_to_data(
-    architecture: Architecture, image_size: int, num_classes: int, with_latency: bool
+    architecture: Blueprint, image_size: int, num_classes: int, with_latency: bool
 ) -> dict[str, float]:
     """params, macs, activations, and where asked latency_ms."""
     counted = cost(architecture, image_size, num_classes)
@@ -160,3 +161,24 @@ def print_values(title: str, values: Mapping[str, Any]) -> None:
         text = f"{value:,}" if isinstance(value, int) else str(value)
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else text)
     Console().print(table)
+
+
+def print_places(title: str, places: Places) -> None:
+    """Where SE pays, a line a place."""
+    table = Table(title=f"{title}: where SE pays, by {places.trials} trials")
+    table.add_column("place", no_wrap=True)
+    for column in ("front", "trials", "accuracy", "params"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("pays")
+    for place in places.places:
+        known = place.effect is not None and place.half_width is not None
+        effect = f"{place.effect:+.2f} ± {place.half_width:.2f}" if known else "-"
+        shares = f"{place.on_front:.0%}", f"{place.in_trials:.0%}"
+        table.add_row(place.name, *shares, effect, f"{place.params:+,}", place.pays)
+    console = Console()
+    console.print(table)
+    console.print(
+        "front, trials: the share of the front's points and of all finished trials that have SE "
+        "there\naccuracy: what SE there adds, in percentage points, with its 95% interval\n"
+        "params: that the place's first SE value adds"
+    )

@@ -1,4 +1,4 @@
-"""Commands about runs and spaces: search, resume, front, space, cost."""
+"""Commands about runs and spaces: search, resume, front, places, space, cost."""
 
 from __future__ import annotations
 
@@ -104,6 +104,23 @@ def space(
         print_json(described)
     else:
         show.print_space(described)
+
+
+@app.command()
+def places(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    as_json: Json = False,
+) -> None:
+    """Where SE pays in one network, by a run over its places."""
+    from senet_nas.analysis import show
+    from senet_nas.analysis.places import places_of
+    from senet_nas.search import RunFolder
+
+    found = places_of(RunFolder.open(directory))
+    if as_json:
+        print_json(found.to_data())
+    else:
+        show.print_places(str(directory), found)
 
 
 @app.command()

@@ -47,6 +47,7 @@ def retrain(
         seed=seed,
         device=device,
         image_size=image_size or choice.image_size,
+        start=choice.start,
     )
     show_values(f"retrained {choice.label}", result, as_json)
     print(f"written: {choice.out}", file=sys.stderr)

@@ -80,6 +80,11 @@ def projection(in_channels: int, out_channels: int, stride: int, kernel: int = 1
     return conv_norm(in_channels, out_channels, kernel, stride)
 
 
+def norm_act(channels: int, activation: str) -> nn.Sequential:
+    """Batch norm and activation."""
+    return nn.Sequential(nn.BatchNorm2d(channels), ACTIVATIONS[activation]())
+
+
 @dataclass(frozen=True)
 class Whole:
     """A setting that is a whole number of at least `least`."""
@@ -88,9 +93,27 @@ class Whole:
     least: int = 0
 
 
-def extra_settings(block: Block, **allowed: tuple[Scalar, ...] | Whole) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Number:
+    """A setting that is a number of at least `least`."""
+
+    default: float
+    least: float = 0.0
+
+
+@dataclass(frozen=True)
+class Text:
+    """A setting that is text which its cell reads."""
+
+    default: str
+
+
+Setting = tuple[Scalar, ...] | Whole | Number | Text
+
+
+def extra_settings(block: Block, **allowed: Setting) -> dict[str, Any]:
     """A block's settings of its cell's own, by name: one of a few values, of which the first is
-    the default, or a whole number.
+    the default, or a number, or text.
 
     Raises `InputError` for a key or value that the cell doesn't know.
     """
@@ -102,13 +125,20 @@ def extra_settings(block: Block, **allowed: tuple[Scalar, ...] | Whole) -> dict[
     return {key: _setting(block, key, given, values) for key, values in allowed.items()}
 
 
-def _setting(
-    block: Block, key: str, given: Mapping[str, Scalar], allowed: tuple[Scalar, ...] | Whole
-) -> Scalar:
+def _setting(block: Block, key: str, given: Mapping[str, Scalar], allowed: Setting) -> Scalar:
     where = f"cell {block.cell!r}: {key}"
     if isinstance(allowed, Whole):
         value = given.get(key, allowed.default)
         checks.integer(where, value, allowed.least)
+        return value
+    if isinstance(allowed, Number):
+        value = given.get(key, allowed.default)
+        checks.number(where, value, allowed.least)
+        return value
+    if isinstance(allowed, Text):
+        value = given.get(key, allowed.default)
+        if not isinstance(value, str):
+            raise InputError(f"{where} must be text, not {value!r}")
         return value
     value = given.get(key, allowed[0])
     # Python's True equals 1.

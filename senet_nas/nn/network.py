@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import overload
+
+import torch
 from torch import Tensor, nn
 
-from search_space import Architecture, Block, InputError
+from search_space import Architecture, Block, Blueprint, InputError, Retrofit
 from search_space.registry import lookup
 from senet_nas.nn.layers import ACTIVATIONS
+
+Map = tuple[int, int, int]  # channels, height, width
 
 
 class Network(nn.Module):
@@ -34,16 +42,75 @@ class Network(nn.Module):
         return logits
 
 
-def build_network(architecture: Architecture, num_classes: int, image_size: int = 224) -> Network:
-    """The network of an architecture for images of (3, image_size, image_size).
+@overload
+def build_network(
+    architecture: Architecture, num_classes: int, image_size: int = 224
+) -> Network: ...
+
+
+@overload
+def build_network(
+    architecture: Blueprint, num_classes: int, image_size: int = 224
+) -> nn.Module: ...
+
+
+def build_network(architecture: Blueprint, num_classes: int, image_size: int = 224) -> nn.Module:
+    """The network of an architecture, or a retrofitted one, for images of
+    (3, image_size, image_size).
 
     Weights are drawn from torch's global generator. Raises `InputError` for an unknown cell, for
-    settings that the cell doesn't allow, and for images smaller than the network's stride.
+    settings that the cell doesn't allow, and for images that are too small for the network.
     """
     if num_classes < 1:
         raise InputError(f"num_classes must be at least 1, not {num_classes}")
+    if isinstance(architecture, Retrofit):
+        from senet_nas.nn.foreign.retrofitted import build_retrofit
+
+        return build_retrofit(architecture, num_classes)
     architecture.check_image_size(image_size)
-    return Network(architecture, num_classes)
+    network = Network(architecture, num_classes)
+    if any(map(_lacks_padding, network.modules())):
+        check_maps(architecture, image_size)
+    return network
+
+
+def _lacks_padding(module: nn.Module) -> bool:
+    """Whether a map can be large enough for a layer's stride and yet too small for the layer."""
+    size, padding = (getattr(module, name, None) for name in ("kernel_size", "padding"))
+    return size not in (None, 1, (1, 1)) and padding in (0, (0, 0))
+
+
+def check_maps(architecture: Architecture, image_size: int) -> None:
+    """Raise `InputError` at the first block whose map, for images of this side, is too small."""
+    shape = (3, image_size, image_size)
+    for path, block in architecture.blocks():
+        try:
+            shape = map_after(block, shape)
+        except InputError as error:
+            raise InputError(f"image_size {image_size}: {path}: {error}") from None
+
+
+@cache
+def map_after(block: Block, shape: Map) -> Map:
+    """The map that a block makes of one of this shape, found on torch's meta device."""
+    with torch.device("meta"):
+        module = build_block(block, shape[0]).eval()
+    with torch.no_grad(), refusals(shape):
+        channels, height, width = module(torch.empty(1, *shape, device="meta")).shape[1:]
+    return channels, height, width
+
+
+@contextmanager
+def refusals(shape: Map) -> Iterator[None]:
+    """Turn torch's refusal to run on a map of this shape into an `InputError`."""
+    try:
+        yield
+    except NotImplementedError:  # an operation that the meta device lacks
+        raise
+    except RuntimeError as error:
+        size = "x".join(str(side) for side in shape)
+        reason = str(error).splitlines()[0]
+        raise InputError(f"does not take a map of {size}: {reason}") from None
 
 
 def build_block(block: Block, in_channels: int) -> nn.Module:

@@ -20,6 +20,7 @@ class Unit(nn.Module):
 
     head_channels: the width between head and tail. shortcut: None for a unit without one, which
     then computes a(t(h(x))); the identity placement has nothing to gate there and means no SE.
+    entry: what x passes before branch and shortcut part, as a pre-activation that both read.
     branch_channels, shortcut_channels: of what `join` puts together, where it isn't a sum.
     """
 
@@ -33,10 +34,12 @@ class Unit(nn.Module):
         tail: nn.Module | None = None,
         shortcut: nn.Module | None = None,
         act: nn.Module | None = None,
+        entry: nn.Module | None = None,
         branch_channels: int | None = None,
         shortcut_channels: int | None = None,
     ):
         super().__init__()
+        self.entry = entry or nn.Identity()
         self.head = head
         self.tail = tail or nn.Identity()
         self.shortcut = shortcut
@@ -57,7 +60,7 @@ class Unit(nn.Module):
             self._equation = placement.equation
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._equation(self, x)
+        return self._equation(self, self.entry(x))
 
     def gate(self, x: Tensor) -> Tensor:
         """g(x)."""

@@ -71,11 +71,14 @@ class SqueezeExcitation(nn.Module):
         Hidden units stand in pairs of equal weights, and each channel reads one pair with
         opposite signs (the antisymmetric initialisation of arXiv 1812.07956, section 2.2).
         Zeros alone would give zero too, but no gradient to the first layer. A hidden unit
-        without a partner stays unread at first.
+        without a partner stays unread at first. Every other pair is another's negative: of the
+        two a ReLU lets one through, and so with four hidden units or more no SE starts dead.
         """
         pairs = self.reduce.out_features // 2
+        opposed = pairs // 2
         for tensor in (self.reduce.weight, self.reduce.bias):
             if tensor is not None:
+                tensor[opposed : 2 * opposed] = -tensor[:opposed]
                 tensor[pairs : 2 * pairs] = tensor[:pairs]
         for tensor in (self.expand.weight, self.expand.bias):
             if tensor is not None:

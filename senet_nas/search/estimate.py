@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
-from search_space import Architecture, load
+from search_space import Blueprint
+from senet_nas.data import ImageSet
 from senet_nas.search.evaluation import Evaluator
 from senet_nas.search.preparation import build_strategy, preflight
 from senet_nas.search.resources import workers_here
 from senet_nas.search.run_file import RunFile
-from senet_nas.training import seeded_network, train
+from senet_nas.training import Recipe, seeded_network, train
 
 SAMPLED = 3
 IMAGES = 512
@@ -47,10 +48,15 @@ def estimate(run: RunFile) -> Estimate:
     workers = workers_here(run.resources)
     torch.set_num_threads(run.resources.cpus_per_trial)
     evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
-    space = load(run.space.name)
+    space = run.space.open()
     strategy = build_strategy(run, space, len(evaluator.classes))
     asked = [candidate for _ in range(SAMPLED) if (candidate := strategy.ask()) is not None]
-    rate = statistics.median(_images_per_second(evaluator, space.build(c)) for c in asked)
+    rate = statistics.median(
+        images_per_second(
+            space.build(c), evaluator.training, evaluator.recipe, device=evaluator.device
+        )
+        for c in asked
+    )
     training, validation = len(evaluator.training), len(evaluator.validation)
     images = evaluator.recipe.epochs * training + SCORING_SHARE * validation
     seconds = images / rate
@@ -61,19 +67,19 @@ def estimate(run: RunFile) -> Estimate:
     return Estimate(training, validation, round(seconds, 2), workers, trials, round(total, 1))
 
 
-def _images_per_second(evaluator: Evaluator, architecture: Architecture) -> float:
-    """Of training, in the second of two short epochs."""
-    images = evaluator.training.subset(torch.arange(min(IMAGES, len(evaluator.training))))
-    size = evaluator.settings.image_size
-    network = seeded_network(architecture, len(evaluator.classes), size, 0)
-    recipe = replace(evaluator.recipe, epochs=2, warmup_epochs=0.0)
+def images_per_second(
+    architecture: Blueprint, images: ImageSet, recipe: Recipe, *, device: str = "cpu"
+) -> float:
+    """Of training by the recipe, in the second of two short epochs."""
+    few = images.subset(torch.arange(min(IMAGES, len(images))))
+    network = seeded_network(architecture, len(images.classes), images.image_size, 0)
     rates: list[float] = []
     train(
         network,
-        images,
-        recipe,
+        few,
+        replace(recipe, epochs=2, warmup_epochs=0.0),
         seed=0,
-        device=evaluator.device,
+        device=device,
         on_epoch=lambda report, _: rates.append(report.images_per_second),
     )
     return rates[-1]

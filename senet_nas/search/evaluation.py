@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from search_space import Architecture
+from search_space import Blueprint
 from senet_nas.cost import cost, measure_latency
 from senet_nas.data import ImageSet, load_images, training_subset, validation_split
 from senet_nas.search.run_file import EvaluationSection
 from senet_nas.training import Recipe, evaluate, load_recipe, seeded_network, train
+from senet_nas.training.start import Start
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,20 @@ class Evaluator:
 
     The split, the initial weights and the order of images follow from `settings.seed`, so two
     evaluations of an architecture agree, but for what bf16, threads and GPU kernels leave open.
+    start: weights to train from, where they aren't random.
     """
 
     def __init__(
-        self, settings: EvaluationSection, device: str = "cpu", with_latency: bool = False
+        self,
+        settings: EvaluationSection,
+        device: str = "cpu",
+        with_latency: bool = False,
+        start: Start | None = None,
     ) -> None:
         self.settings = settings
         self.device = device
         self.with_latency = with_latency
+        self.start = start
         self.recipe: Recipe = load_recipe(settings.recipe, settings.recipe_overrides())
         images = load_images(settings.data, "train", settings.image_size)
         self.classes = images.classes
@@ -43,16 +50,18 @@ class Evaluator:
         if settings.fraction < 1:
             part = training_subset(images.labels[chosen], settings.fraction, settings.seed)
             chosen = chosen[part]
-        self.mean, self.std = images.mean(), images.std()
+        self.mean, self.std = (start.mean, start.std) if start else (images.mean(), images.std())
         self.training: ImageSet = images.subset(chosen).to(device)
         self.validation: ImageSet = images.subset(held_out).to(device)
 
-    def __call__(self, architecture: Architecture) -> Evaluation:
+    def __call__(self, architecture: Blueprint) -> Evaluation:
         """Train and score. Raises `NonFiniteLossError` where training diverges."""
         started = time.perf_counter()
         size, classes = self.settings.image_size, len(self.classes)
         seed = self.settings.seed
         network = seeded_network(architecture, classes, size, seed)
+        if self.start is not None:
+            self.start.into(network)
         losses: list[float] = []
         train(
             network,

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from search_space import Candidate, InputError, SearchSpace, load
+from search_space import Candidate, InputError, SearchSpace
 from senet_nas.cost import COSTS, cost, measure_latency
 from senet_nas.data import draw, load_images
 from senet_nas.search.resources import check_resources
-from senet_nas.search.run_file import RunFile
+from senet_nas.search.run_file import RunFile, over_base
 from senet_nas.training import load_recipe
 from strategies import AskTell, make_strategy
 
@@ -27,9 +27,32 @@ def build_strategy(run: RunFile, space: SearchSpace, num_classes: int) -> AskTel
         objectives=run.objectives,
         seed=run.strategy.seed,
         known=known_costs(run, space, num_classes),
-        limits=run.limits,
+        limits=absolute_limits(run, space, num_classes),
+        first=null_models(space) if run.space.has_base else (),
         **run.strategy.settings(),
     )
+
+
+def null_models(space: SearchSpace) -> tuple[Candidate, ...]:
+    """SE nowhere, and everywhere with each place's first value: what a front is to be held
+    against. For spaces of places alone, whose first option is no SE."""
+    everywhere = {decision.name: decision.options[1] for decision in space.decisions}
+    return space.candidate({}), space.candidate(everywhere)
+
+
+def absolute_limits(run: RunFile, space: SearchSpace, num_classes: int) -> dict[str, float]:
+    """The run's limits as numbers: `"+5%"` and `"+200e3"` are over the network without SE."""
+    size = run.evaluation.image_size
+    limits: dict[str, float] = {}
+    for name, limit in run.limits.items():
+        if isinstance(limit, str):
+            if name == "latency_ms":
+                raise InputError("limits.latency_ms must be a number of milliseconds")
+            base = cost(space.build(space.candidate({})), size, num_classes)
+            limits[name] = over_base(name, limit, float(getattr(base, name)))
+        else:
+            limits[name] = limit
+    return limits
 
 
 def known_costs(
@@ -49,8 +72,8 @@ def known_costs(
     return known
 
 
-def preflight(run: RunFile) -> int:
-    """Everything that can be wrong with a run before hours are spent; its number of classes.
+def preflight(run: RunFile) -> tuple[str, ...]:
+    """Everything that can be wrong with a run before hours are spent; its classes.
 
     Raises `InputError` for the data, the strategy, limits that no network meets, images too small
     for the network or the augmentation, and resources that aren't there.
@@ -60,9 +83,9 @@ def preflight(run: RunFile) -> int:
     num_classes = len(images.classes)
     if num_classes < 2:
         raise InputError(f"{run.evaluation.data}: one class alone, {images.classes[0]!r}")
-    space = load(run.space.name)
+    space = run.space.open()
     if build_strategy(run, space, num_classes).ask() is None:
-        raise InputError(f"limits: no network of {run.space.name!r} was found within them")
+        raise InputError(f"limits: no network of {run.space.label()!r} was found within them")
     # Raises where the images are too small; other networks of a space may have other strides.
     cost(space.build(space.sample(np.random.default_rng(0))), size)
     recipe = load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
@@ -72,4 +95,4 @@ def preflight(run: RunFile) -> int:
     if torch.cuda.is_available() and not run.resources.gpus_per_trial:
         logger.warning("a GPU is there, but unused: resources.gpus_per_trial is 0")
     check_resources(run.resources)
-    return num_classes
+    return images.classes

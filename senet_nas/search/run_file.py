@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -11,27 +10,15 @@ from typing import Any, Literal, cast
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from search_space import InputError, load
-from search_space.checks import parse_assignment
+from search_space import InputError, checks
 from search_space.errors import one_of
 from senet_nas.cost import COSTS
+from senet_nas.search.space_section import SpaceSection
+from senet_nas.search.toml_file import Section, first_fault, lay_over, read_table, without_none
 from senet_nas.training import load_recipe
 from strategies import make_strategy, strategy_settings
 
 MEASURED = ("accuracy", "top5", "loss")
-
-
-class Section(BaseModel):
-    """A table of the run file; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class SpaceSection(Section):
-    """Which search space, by name. fingerprint: of its decisions, as the run began with them."""
-
-    name: str
-    fingerprint: str | None = None
 
 
 class StrategySection(BaseModel):
@@ -90,12 +77,13 @@ class BudgetSection(Section):
 
 
 class RunFile(Section):
-    """A whole run. objectives: score to direction. limits: cost to its maximum."""
+    """A whole run. objectives: score to direction. limits: cost to its maximum; where the space
+    is that of SE in one network, also over the network without SE, as "+5%" or "+200e3"."""
 
     space: SpaceSection
     strategy: StrategySection = StrategySection()
-    objectives: dict[str, Literal["max", "min"]] = {"accuracy": "max", "macs": "min"}
-    limits: dict[str, float] = {}
+    objectives: dict[str, Literal["max", "min"]] = Field(default={"accuracy": "max", "macs": "min"})
+    limits: dict[str, Any] = Field(default={})
     evaluation: EvaluationSection = EvaluationSection()
     resources: ResourcesSection = ResourcesSection()
     budget: BudgetSection
@@ -103,17 +91,14 @@ class RunFile(Section):
     def resolved(self) -> RunFile:
         """The same run with nothing left to where and when it is read: the space's fingerprint,
         the image size, absolute paths of data and recipe."""
-        space = load(self.space.name)
+        space = self.space.open()
         size = self.evaluation.image_size or space.image_size or 32
         paths = {"data": self.evaluation.data, "recipe": self.evaluation.recipe}
-        absolute = {
-            key: str(Path(text).resolve())
-            for key, text in paths.items()
-            if text is not None and (text.endswith(".toml") or Path(text).exists())
-        }
+        absolute = {key: _absolute(text) for key, text in paths.items()}
+        fixed = {"fingerprint": space.fingerprint(), "weights": _absolute(self.space.weights)}
         return self.model_copy(
             update={
-                "space": self.space.model_copy(update={"fingerprint": space.fingerprint()}),
+                "space": self.space.model_copy(update=fixed),
                 "evaluation": self.evaluation.model_copy(update={"image_size": size, **absolute}),
             }
         )
@@ -135,7 +120,13 @@ class RunFile(Section):
 
     def to_toml(self) -> str:
         """The resolved definition, defaults included, as TOML that reads back equal."""
-        return tomli_w.dumps(_without_none(self.model_dump()))
+        return tomli_w.dumps(without_none(self.model_dump()))
+
+
+def _absolute(text: str | None) -> str | None:
+    """The path in full where the text is one."""
+    is_path = text is not None and (text.endswith(".toml") or Path(text).exists())
+    return str(Path(text).resolve()) if text is not None and is_path else text
 
 
 def load_run_file(path: Path, sets: Sequence[str] = (), data: str | None = None) -> RunFile:
@@ -143,20 +134,11 @@ def load_run_file(path: Path, sets: Sequence[str] = (), data: str | None = None)
 
     Raises `InputError` naming the file, the key and what is allowed.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such run file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a run file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: {error}") from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply") from None
+    table = read_table(path, "run file")
     for assignment in sets:
-        _apply(table, assignment)
+        lay_over(table, assignment)
     if data is not None:
-        _apply(table, f"evaluation.data={json.dumps(data)}")
+        lay_over(table, f"evaluation.data={json.dumps(data)}")
     return parse_run_file(table, str(path))
 
 
@@ -166,19 +148,20 @@ def parse_run_file(table: Mapping[str, Any], where: str) -> RunFile:
         run = RunFile.model_validate(table)
         _check(run)
     except ValidationError as error:
-        raise InputError(f"{where}: {_first_fault(error)}") from None
+        raise InputError(f"{where}: {first_fault(RunFile, error)}") from None
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return run.resolved()
 
 
 def _check(run: RunFile) -> None:
-    space = load(run.space.name)
+    space = run.space.open()
     fingerprint = space.fingerprint()
     if run.space.fingerprint not in (None, fingerprint):
         raise InputError(
-            f"space.fingerprint: the decisions of {run.space.name!r} have changed since this run "
-            f"began ({run.space.fingerprint}, now {fingerprint}); its candidates mean another thing"
+            f"space.fingerprint: the decisions of {run.space.label()!r} have changed since this "
+            f"run began ({run.space.fingerprint}, now {fingerprint}); its candidates mean another "
+            "thing"
         )
     if run.budget.trials is None and run.budget.seconds is None:
         raise InputError("budget: give trials, seconds or both")
@@ -187,9 +170,7 @@ def _check(run: RunFile) -> None:
     for name in run.objectives:
         if name not in MEASURED + COSTS:
             raise one_of("objectives: key", name, MEASURED + COSTS)
-    for name in run.limits:
-        if name not in COSTS:
-            raise one_of("limits: key", name, COSTS)
+    _check_limits(run)
     settings = run.strategy.settings()
     for key in settings:
         if key not in (allowed := strategy_settings(run.strategy.name)):
@@ -203,40 +184,31 @@ def _check(run: RunFile) -> None:
         )
 
 
-def _apply(table: dict[str, Any], assignment: str) -> None:
-    """Lay one `--set section.key=value` over the table."""
-    path, value = parse_assignment(assignment)
-    *sections, key = path
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise InputError(f"--set {assignment}: {section} is not a section")
-    table[key] = value
+def _check_limits(run: RunFile) -> None:
+    for name, limit in run.limits.items():
+        if name not in COSTS:
+            raise one_of("limits: key", name, COSTS)
+        if isinstance(limit, str):
+            over_base(name, limit, 0.0)
+            if not run.space.has_base:
+                raise InputError(
+                    f"limits.{name}: {limit!r} is over a network without SE, and "
+                    f"{run.space.label()!r} is not around one; give a number"
+                )
+        else:
+            checks.number(f"limits.{name}", limit, least=0)
 
 
-def _first_fault(error: ValidationError) -> str:
-    """One fault in one line: the key, what was given, what is allowed. Unknown keys come first:
-    a misspelt section is unknown, and the right one missing."""
-    faults = error.errors()
-    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-    *path, last = fault["loc"]
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        section = f"{'.'.join(map(str, path))}: key" if path else "section"
-        return str(one_of(section, last, _fields_at(path)))
-    if fault["type"] == "missing":
-        return f"the key {key!r} is missing"
-    return f"{key}: {fault['msg'].lower()}, not {fault['input']!r}"
-
-
-def _fields_at(path: Sequence[int | str]) -> list[str]:
-    model: Any = RunFile
-    for part in path:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return value
+def over_base(name: str, limit: str, base: float) -> float:
+    """A limit written over a base: "+5%", "+200e3". Raises `InputError` for anything else."""
+    try:
+        if not limit.startswith("+"):
+            raise ValueError
+        if limit.endswith("%"):
+            return base * (1 + float(limit[1:-1]) / 100)
+        return base + float(limit[1:])
+    except ValueError:
+        raise InputError(
+            f'limits.{name} must be a number, or one over the network without SE, as "+5%" or '
+            f'"+200e3", not {limit!r}'
+        ) from None

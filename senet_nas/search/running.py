@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from search_space import Candidate, InputError, load, structural_hash
+from search_space import Candidate, InputError, structural_hash
 from search_space.errors import RunError
 from senet_nas.search.outcome import Outcome, Trials
 from senet_nas.search.preparation import build_strategy, preflight
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
+from senet_nas.search.starting import START_FILE, make_start, start_file
 
 HOPELESS = 5  # first trials that all fail for one reason
 
@@ -36,7 +37,7 @@ class Running:
     def __init__(self, folder: RunFolder, num_classes: int, progress: Progress) -> None:
         self.folder = folder
         self.run = folder.run_file()
-        self.space = load(self.run.space.name)
+        self.space = self.run.space.open()
         self.strategy = build_strategy(self.run, self.space, num_classes)
         self.progress = progress
         self.records = folder.trials()
@@ -105,7 +106,7 @@ class Running:
         self.progress.start(self.run, self.records)
         self._started = time.perf_counter()
         trials = Trials(self.ask, self.record, lambda: self.progress.tick(self.elapsed_seconds()))
-        run_trials(self.run, trials)
+        run_trials(self.run, trials, start_file(self.folder))
 
     def is_over(self) -> bool:
         """Whether the budget was spent before this start."""
@@ -118,10 +119,13 @@ class Running:
 def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
     """A new run in the folder `out`. Raises `InputError` for what a user can mend, before
     anything is written."""
-    num_classes = preflight(run)
+    classes = preflight(run)
+    start = make_start(run, classes)
     folder = RunFolder.create(out, run)
     with folder.lock():
-        Running(folder, num_classes, progress).execute()
+        if start is not None:
+            start.save(folder.path / START_FILE)
+        Running(folder, len(classes), progress).execute()
     return folder
 
 
@@ -140,10 +144,12 @@ def resume(
             changed = run.with_means_of(like or folder.run_file(sets))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        num_classes = preflight(changed)
+        classes = preflight(changed)
         if changed != run:
             folder.define(changed)
-        running = Running(folder, num_classes, progress)
+        if start_file(folder) is None and (start := make_start(run, classes)) is not None:
+            start.save(folder.path / START_FILE)
+        running = Running(folder, len(classes), progress)
         folder.drop_half_line()
         running.execute()
     return folder

@@ -27,22 +27,24 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from search_space import Candidate, InputError, load
+from search_space import Candidate, InputError
 from search_space.registry import EXTENSIONS_VARIABLE
 from senet_nas.search.outcome import Asked, Outcome, Trials
 from senet_nas.search.resources import workers
 from senet_nas.search.run_file import EvaluationSection, ResourcesSection, RunFile
+from senet_nas.search.space_section import SpaceSection
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are ours to tell
 
 OBJECT_STORE_BYTES = 200 * 2**20
 
 
-def run_trials(run: RunFile, trials: Trials) -> None:
+def run_trials(run: RunFile, trials: Trials, start: Path | None = None) -> None:
     """Run trials on Ray Tune until `trials.ask` raises StopIteration.
 
     Uses Ray where this process has started it, the cluster at RAY_ADDRESS where that is set, and
-    else starts Ray on this machine for this run.
+    else starts Ray on this machine for this run. start: a file of weights to train from
+    (`Start`), which every worker must be able to read.
     Raises `InputError` where the resources asked for aren't there.
     """
     ours = not ray.is_initialized()
@@ -52,7 +54,7 @@ def run_trials(run: RunFile, trials: Trials) -> None:
         adapter = _Adapter(trials, _workers(run.resources))
         with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
             tune.Tuner(
-                _trainable(run),
+                _trainable(run, start),
                 tune_config=tune.TuneConfig(search_alg=adapter, num_samples=-1, reuse_actors=True),
                 run_config=tune.RunConfig(
                     storage_path=storage,
@@ -88,16 +90,17 @@ def _workers(resources: ResourcesSection) -> int:
     return workers(resources, there.get("CPU", 0.0), there.get("GPU", 0.0))
 
 
-def _trainable(run: RunFile) -> Any:
+def _trainable(run: RunFile, start: Path | None) -> Any:
     resources = {"cpu": run.resources.cpus_per_trial, "gpu": run.resources.gpus_per_trial}
     with_settings = tune.with_parameters(
         CandidateTrainable,
         settings={
-            "space": run.space.name,
+            "space": run.space.model_dump(),
             "evaluation": run.evaluation.model_dump(),
             "latency": "latency_ms" in {*run.objectives, *run.limits},
             "cpus": run.resources.cpus_per_trial,
             "gpus": run.resources.gpus_per_trial,
+            "start": None if start is None else str(start.absolute()),
         },
     )
     return tune.with_resources(with_settings, resources)
@@ -111,14 +114,16 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
         import torch
 
         from senet_nas.search.evaluation import Evaluator
+        from senet_nas.training.start import Start
 
         torch.set_num_threads(settings["cpus"])
-        self._space = load(settings["space"])
+        self._space = SpaceSection(**settings["space"]).open()
         evaluation = EvaluationSection(**settings["evaluation"])
         device = "cuda" if settings["gpus"] else "cpu"
         if 0 < settings["gpus"] < 1:
             torch.cuda.set_per_process_memory_fraction(settings["gpus"])
-        self._evaluate = Evaluator(evaluation, device, settings["latency"])
+        start = None if settings["start"] is None else Start.load(Path(settings["start"]))
+        self._evaluate = Evaluator(evaluation, device, settings["latency"], start)
         self._candidate: Candidate = tuple(config["candidate"])
 
     def reset_config(self, config: dict[str, Any]) -> bool:

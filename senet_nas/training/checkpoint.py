@@ -10,12 +10,13 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, device
+from torch import Tensor, device, nn
 
-from search_space import Architecture
+from search_space import Blueprint, Retrofit, blueprint_from_json
 from search_space.errors import InputError
 from senet_nas.data import RGB, write_atomically
-from senet_nas.nn import Network, build_network
+from senet_nas.nn import build_network
+from senet_nas.nn.trust import check_trusted
 
 _KEY = "senet_nas"
 _FORMAT = 1
@@ -30,7 +31,7 @@ class Checkpoint:
     seed).
     """
 
-    architecture: Architecture
+    architecture: Blueprint
     weights: Mapping[str, Tensor]
     classes: tuple[str, ...]
     mean: RGB
@@ -38,7 +39,7 @@ class Checkpoint:
     image_size: int
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    def network(self) -> Network:
+    def network(self) -> nn.Module:
         """The network with these weights, in evaluation mode, on the CPU.
 
         Raises `InputError` where the weights aren't those of the architecture.
@@ -54,7 +55,8 @@ class Checkpoint:
         No memory is taken for weights: an architecture may claim more than any machine has.
         """
         try:
-            with device("meta"):
+            # Somebody else's network may not build on the meta device.
+            with device("cpu" if isinstance(self.architecture, Retrofit) else "meta"):
                 network = build_network(self.architecture, len(self.classes), self.image_size)
         except (RuntimeError, TypeError, OverflowError) as error:  # sizes beyond 64 bits
             problem = str(error).split("\n", maxsplit=1)[0]
@@ -86,12 +88,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         if about["format"] != _FORMAT:
             raise InputError(f"format {about['format']!r} is not known (allowed: {_FORMAT})")
+        architecture = blueprint_from_json(json.dumps(about["architecture"]))
+        check_trusted(architecture)
         checkpoint = Checkpoint(
-            Architecture.from_json(json.dumps(about["architecture"])),
+            architecture,
             weights,
             tuple(about["classes"]),
-            _rgb(about["mean"]),
-            _rgb(about["std"]),
+            rgb(about["mean"]),
+            rgb(about["std"]),
             int(about["image_size"]),
             about["metadata"],
         )
@@ -132,6 +136,7 @@ def _difference(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple
     return "; ".join(problems[:3]) + more
 
 
-def _rgb(values: Any) -> RGB:
+def rgb(values: Any) -> RGB:
+    """Three floats. Raises ValueError or TypeError for anything else."""
     red, green, blue = map(float, values)
     return red, green, blue

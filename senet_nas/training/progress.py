@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from search_space import Architecture, checks
+from search_space import Blueprint, checks
 from senet_nas.training.device import as_device
 from senet_nas.training.loop import EpochReport
 from senet_nas.training.recipe import load_recipe
 from senet_nas.training.retrain import retrain
+from senet_nas.training.start import Start
 
 
 def retrain_with_progress(
-    architecture: Architecture,
+    architecture: Blueprint,
     data: str | None,
     recipe: str,
     sets: Sequence[str],
@@ -24,9 +25,10 @@ def retrain_with_progress(
     seed: int,
     device: str | None,
     image_size: int | None,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """`retrain` by a recipe's name or file and `key=value` settings over it, showing progress;
-    the result as plain data."""
+    the result as plain data. start: a file of weights to begin with (`Start`)."""
     assignments = map(checks.parse_assignment, sets)
     resolved = load_recipe(recipe, {".".join(path): value for path, value in assignments})
     with EpochProgress() as progress:
@@ -39,6 +41,7 @@ def retrain_with_progress(
             device=as_device(device),
             image_size=image_size,
             progress=progress,
+            start=None if start is None else Start.load(start),
         )
     return result.to_data(out)
 

@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from search_space import Architecture, checks
+from search_space import Blueprint, checks
 from search_space.errors import InputError
-from senet_nas.data import ImageSet, load_images, locked, splits_of, write_atomically
-from senet_nas.nn import Network
+from senet_nas.data import (
+    ImageSet,
+    load_images,
+    locked,
+    splits_of,
+    training_subset,
+    write_atomically,
+)
 from senet_nas.training.checkpoint import Checkpoint, save_checkpoint
 from senet_nas.training.device import as_device
 from senet_nas.training.evaluate import evaluate
@@ -29,6 +36,7 @@ from senet_nas.training.run_state import (
     trim_metrics,
 )
 from senet_nas.training.seeding import seeded_network
+from senet_nas.training.start import Start
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 RESULT_FILE = "result.json"
@@ -69,7 +77,7 @@ class RetrainResult:
 
 
 def retrain(
-    architecture: Architecture,
+    architecture: Blueprint,
     data: str | Path | None,
     recipe: Recipe,
     out: Path,
@@ -80,8 +88,15 @@ def retrain(
     cache: Path | None = None,
     progress: Callable[[EpochReport], object] | None = None,
     save_seconds: float = 10.0,
+    fraction: float = 1.0,
+    make_network: Callable[[Blueprint, int, int, int], nn.Module] = seeded_network,
+    start: Start | None = None,
 ) -> RetrainResult:
     """Train on all training images, then evaluate once on the test images, where there are any.
+
+    fraction: of the training images, where not all, drawn by the seed. make_network: the network
+    with its initial weights for (architecture, number of classes, image size, seed). start:
+    weights to begin with in their place, and the normalisation that these expect.
 
     Writes to the folder `out`: `metrics.jsonl` (a line an epoch), `checkpoint.safetensors` and,
     last, `result.json`. The state is kept after an epoch, at most every `save_seconds`; the same
@@ -93,9 +108,16 @@ def retrain(
     checks.seed(seed)
     device = as_device(device)
     images = load_images(data, "train", image_size, cache)
+    if fraction < 1:
+        images = images.subset(training_subset(images.labels, fraction, seed))
     splits = splits_of(data)  # before training: a fault is told at once
-    network = seeded_network(architecture, len(images.classes), images.image_size, seed)
+    network = make_network(architecture, len(images.classes), images.image_size, seed)
+    if start is not None:
+        start.into(network)
+    mean, std = (start.mean, start.std) if start else (images.mean(), images.std())
     identity = _identity(architecture, images, recipe, seed)
+    if start is not None:
+        identity["start"] = start.digest
     if (done := _finished(out, identity)) is not None:
         return done
     # Read before the folder is held, so that a refusal writes nothing. Should another process go
@@ -110,13 +132,14 @@ def retrain(
             recipe,
             seed=seed,
             device=device,
+            mean=mean,
+            std=std,
             state=state,
             on_epoch=keeper.after_epoch,
         )
         accuracy = None
         if "test" in splits:
             test = load_images(data, "test", images.image_size, cache)
-            mean, std = images.mean(), images.std()
             accuracy = evaluate(network, test, mean=mean, std=std, device=device)
         result = RetrainResult(
             top1=accuracy.top1 if accuracy else None,
@@ -132,7 +155,16 @@ def retrain(
             recipe=recipe.to_data(),
             identity=identity,
         )
-        _write(out, result, network, images)
+        checkpoint = Checkpoint(
+            architecture,
+            network.state_dict(),
+            images.classes,
+            mean,
+            std,
+            images.image_size,
+            {key: value for key, value in asdict(result).items() if key != "identity"},
+        )
+        _write(out, result, checkpoint)
     return result
 
 
@@ -175,18 +207,8 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"output folder {out}: {error.strerror}") from None
 
 
-def _write(out: Path, result: RetrainResult, network: Network, images: ImageSet) -> None:
+def _write(out: Path, result: RetrainResult, checkpoint: Checkpoint) -> None:
     """The checkpoint, then the result, whose presence says that all is done."""
-    about = {key: value for key, value in asdict(result).items() if key != "identity"}
-    checkpoint = Checkpoint(
-        network.architecture,
-        network.state_dict(),
-        images.classes,
-        images.mean(),
-        images.std(),
-        images.image_size,
-        about,
-    )
     save_checkpoint(out / CHECKPOINT_FILE, checkpoint)
     text = json.dumps(asdict(result), indent=2) + "\n"
     write_atomically(out / RESULT_FILE, lambda temporary: temporary.write_text(text, "utf-8"))
@@ -194,7 +216,7 @@ def _write(out: Path, result: RetrainResult, network: Network, images: ImageSet)
 
 
 def _identity(
-    architecture: Architecture, images: ImageSet, recipe: Recipe, seed: int
+    architecture: Blueprint, images: ImageSet, recipe: Recipe, seed: int
 ) -> dict[str, Any]:
     """What must be equal for one training to go on with another's state."""
     data = {

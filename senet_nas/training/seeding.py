@@ -11,14 +11,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import nn
 
-from search_space import Architecture, checks
-from senet_nas.nn import Network, build_network
+from search_space import Blueprint, checks
+from senet_nas.nn import build_network
 
 
 def seeded_network(
-    architecture: Architecture, num_classes: int, image_size: int, seed: int
-) -> Network:
+    architecture: Blueprint, num_classes: int, image_size: int, seed: int
+) -> nn.Module:
     """A network whose initial weights depend on `seed` alone; torch's global generator stays as
     it was. Raises what `build_network` raises, and `InputError` for a seed out of range."""
     checks.seed(seed)

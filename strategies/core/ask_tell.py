@@ -6,8 +6,8 @@ a new strategy that is told a recorded history continues as the recorded one wou
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from search_space import checks
 from search_space.errors import InputError
 from search_space.space import Candidate, SearchSpace
 from strategies.core.front import Front
-from strategies.core.limits import REMEMBERED, Bound, Known, Limits
+from strategies.core.ledger import Ledger
 from strategies.core.objectives import Objectives
 from strategies.core.protocol import Proposer, Trial
 from strategies.core.unseen import Unseen
@@ -38,39 +38,36 @@ class AskTell:
     def __init__(
         self,
         proposer: Proposer,
+        ledger: Ledger,
         space: SearchSpace,
         objectives: Objectives,
         seed: int,
-        known: Known,
-        limits: Mapping[str, Bound],
+        first: Sequence[Candidate] = (),
     ) -> None:
         checks.integer("seed", seed, least=0)
         self.space = space
         self.objectives = objectives
         self._proposer = proposer
         self._seed = seed
-        self._limits = Limits(known, limits)
-        self._told: dict[Candidate, Trial] = {}
-        self._pending: dict[Candidate, None] = {}
-        self._key = space.key if space.identify is None else lru_cache(REMEMBERED)(space.key)
-        self._taken: set[Hashable] = set()  # keys of what was told or is pending
+        self._ledger = ledger
+        self._first = [space.normalise(candidate) for candidate in first]
         self._front = Front(len(objectives.names))
         self._exhausted = False
 
     @property
     def number(self) -> int:
         """The number of the next trial: how many were told or are pending."""
-        return len(self._told) + len(self._pending)
+        return len(self._ledger.told) + len(self._ledger.pending)
 
     @property
     def pending(self) -> tuple[Candidate, ...]:
         """Candidates asked for and not yet told, in the order of asking."""
-        return tuple(self._pending)
+        return tuple(self._ledger.pending)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
         """Every trial told, in the order of arrival, failed ones included."""
-        return tuple(self._told.values())
+        return tuple(self._ledger.told.values())
 
     @property
     def exhausted(self) -> bool:
@@ -83,13 +80,13 @@ class AskTell:
         None where there is none: for good if `exhausted`, else until a pending trial is told.
         """
         rng = np.random.default_rng([self._seed, self.number])
-        found = self._propose(rng) or self._walk(rng)
+        given = next((candidate for candidate in self._first if self._ledger.is_free(candidate)), None)
+        found = given or self._propose(rng) or self._walk(rng)
         if found is None and self._is_small:
             found = self._unseen.first_from(self.space.sample(rng))
-        self._exhausted = found is None and (self._is_small or not self._pending)
+        self._exhausted = found is None and (self._is_small or not self._ledger.pending)
         if found is not None:
-            self._pending[found] = None
-            self._taken.add(self._key(found))
+            self._ledger.ask(found)
         return found
 
     def tell(self, candidate: Sequence[int], scores: Mapping[str, Any] | None) -> None:
@@ -101,15 +98,13 @@ class AskTell:
         network is taken in: an older record may hold both.
         """
         told = self.space.normalise(candidate)
-        if told in self._told:
-            earlier = self._told[told].number
+        if told in self._ledger.told:
+            earlier = self._ledger.told[told].number
             raise InputError(f"candidate {told} was told before, as trial {earlier}")
         record = None if scores is None else self._completed(told, scores)
         losses = () if record is None else self.objectives.losses(record)
-        trial = Trial(len(self._told), told, record, losses)
-        self._taken.add(self._key(told))
-        self._pending.pop(told, None)
-        self._told[told] = trial
+        trial = Trial(len(self._ledger.told), told, record, losses)
+        self._ledger.tell(trial)
         if record is not None:
             self._front.add(trial)
             self._proposer.learn(trial)
@@ -120,13 +115,13 @@ class AskTell:
         return [(trial.candidate, dict(trial.scores or {})) for trial in self._front.trials]
 
     def _completed(self, candidate: Candidate, scores: Mapping[str, Any]) -> dict[str, Any]:
-        absent = [n for n in self.objectives.names if n not in scores and n in self._limits]
-        return {**scores, **{name: self._limits.value(name, candidate) for name in absent}}
+        absent = [n for n in self.objectives.names if n not in scores and self._ledger.knows(n)]
+        return {**scores, **{name: self._ledger.value(name, candidate) for name in absent}}
 
     def _propose(self, rng: np.random.Generator) -> Candidate | None:
         for _ in range(PROPOSALS):
             candidate = self.space.normalise(self._proposer.propose(rng))
-            if self._is_free(candidate):
+            if self._ledger.is_free(candidate):
                 return candidate
         return None
 
@@ -139,17 +134,11 @@ class AskTell:
             else:
                 start = self.space.sample(rng)
             found = walk_to_free(
-                self.space, start, rng, self._limits.excess, self._is_taken, WALK_STEPS
+                self.space, start, rng, self._ledger.excess, self._ledger.is_taken, WALK_STEPS
             )
             if found is not None:
                 return found
         return None
-
-    def _is_taken(self, candidate: Candidate) -> bool:
-        return self._key(candidate) in self._taken
-
-    def _is_free(self, candidate: Candidate) -> bool:
-        return not self._is_taken(candidate) and self._limits.excess(candidate) == 0
 
     @cached_property
     def _is_small(self) -> bool:
@@ -157,4 +146,4 @@ class AskTell:
 
     @cached_property
     def _unseen(self) -> Unseen:
-        return Unseen(self.space, self._is_free)
+        return Unseen(self.space, self._ledger.is_free)

@@ -163,3 +163,23 @@ def test_a_space_of_networks_never_proposes_one_twice():
     asks = make_strategy("regularized_evolution", space, OBJECTIVES, population_size=2)
     asked = run(asks, lambda _: {"accuracy": 1.0, "macs": 1.0}, 150)
     assert len({space.key(candidate) for candidate in asked}) == 150
+
+
+def test_given_candidates_come_first_and_replay():
+    rng = np.random.default_rng(0)
+    given = [PROBLEM.space.sample(rng) for _ in range(3)]
+    asks = strategy(first=[given[0], given[1], given[0], given[2]])
+    assert [asks.ask() for _ in range(3)] == given
+    later = asks.ask()
+    again = strategy(first=given)
+    for candidate in given:
+        again.tell(candidate, {"accuracy": 1.0, "macs": 1.0})
+    assert again.ask() == later
+
+
+def test_a_given_candidate_outside_of_the_limits_is_left_out():
+    rng = np.random.default_rng(0)
+    given = [PROBLEM.space.sample(rng) for _ in range(2)]
+    known = {"size": lambda candidate: float(candidate == given[0])}
+    asks = strategy(first=given, known=known, limits={"size": 0.5})
+    assert asks.ask() == given[1]

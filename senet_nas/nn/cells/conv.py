@@ -10,11 +10,14 @@ from senet_nas.nn.placement import Unit
 class Cell(Unit):
     """kxk [+SE]. The block's expansion doesn't count.
 
-    extra: bias, whether the convolution has one; norm, `batch` or `none`.
+    extra: bias, whether the convolution has one; norm, `batch` or `none`; padding, `same` (half
+    of the kernel) or `valid` (none).
     """
 
     def __init__(self, block: Block, in_channels: int):
-        settings = extra_settings(block, bias=(False, True), norm=("batch", "none"))
+        settings = extra_settings(
+            block, bias=(False, True), norm=("batch", "none"), padding=("same", "valid")
+        )
         head = conv_norm(
             in_channels,
             block.channels,
@@ -24,5 +27,6 @@ class Cell(Unit):
             block.activation,
             bias=settings["bias"],
             norm=settings["norm"] == "batch",
+            padding=0 if settings["padding"] == "valid" else None,
         )
         super().__init__(block, in_channels, head=head, head_channels=block.channels)

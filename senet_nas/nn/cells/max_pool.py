@@ -10,13 +10,23 @@ from senet_nas.nn.placement import Unit
 
 
 class Cell(Unit):
-    """kxk max pool [+SE]. Raises `InputError` where the block changes the width."""
+    """kxk max pool [+SE]. Raises `InputError` where the block changes the width.
+
+    extra: windows, `padded` by half of the kernel; `ceil`, without padding, of which the last may
+    reach over the edge (Caffe's); `inside`, without padding; or `apart`, which are as wide as the
+    stride (VGG's; the kernel doesn't count).
+    """
 
     def __init__(self, block: Block, in_channels: int):
-        extra_settings(block)
+        windows = extra_settings(block, windows=("padded", "ceil", "inside", "apart"))["windows"]
         if block.channels != in_channels:
             raise InputError(
                 f"cell 'max_pool': channels must stay {in_channels}, not {block.channels}"
             )
-        head = nn.MaxPool2d(block.kernel, block.stride, block.kernel // 2)
+        head = {
+            "padded": nn.MaxPool2d(block.kernel, block.stride, block.kernel // 2),
+            "ceil": nn.MaxPool2d(block.kernel, block.stride, ceil_mode=True),
+            "inside": nn.MaxPool2d(block.kernel, block.stride),
+            "apart": nn.MaxPool2d(block.stride),
+        }[windows]
         super().__init__(block, in_channels, head=head, head_channels=in_channels)
