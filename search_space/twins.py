@@ -33,7 +33,7 @@ def network_key(architecture: Architecture, head_width: HeadWidth | None = None)
     for _, block in architecture.blocks():
         digest.update(_block_digest(block, width, head_width))
         width = block.channels
-    digest.update(repr(replace(architecture.head, blocks=())).encode())
+    digest.update(repr((replace(architecture.head, blocks=()), architecture.norm_eps)).encode())
     return digest.hexdigest()[:32]
 
 

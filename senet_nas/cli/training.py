@@ -1,4 +1,4 @@
-"""Commands that train and test: retrain, evaluate."""
+"""Commands that train and test: retrain, evaluate, ablate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from senet_nas.cli.app import app
 from senet_nas.cli.options import Data, Device, Json, Sets, Split
-from senet_nas.cli.output import show_values
+from senet_nas.cli.output import print_json, show_values
 
 
 @app.command()
@@ -69,3 +69,38 @@ def evaluate(
     accuracy = evaluate_checkpoint(load_checkpoint(checkpoint), data, split.value, device)
     result = asdict(accuracy)
     show_values(f"{checkpoint}, {split.value} images", result, as_json)
+
+
+@app.command()
+def ablate(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The variants to compare.")],
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Its folder; runs/out/ablation-NAME if not given.")
+    ] = None,
+    sets: Sets = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the networks, estimate the time, and stop.")
+    ] = False,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Train variants of a network from several seeds and compare them; goes on where it stopped."""
+    from senet_nas.analysis.ablation import plan, tabulate
+    from senet_nas.analysis.ablation_tables import print_ablation
+    from senet_nas.search.ablation import AblationProgress, load_ablation
+    from senet_nas.search.ablation import ablate as run_ablation
+
+    ablation = load_ablation(file, sets or [], data)
+    folder = out or Path("runs/out") / f"ablation-{file.stem}"
+    if dry_run:
+        table = plan(ablation, device)
+    else:
+        with AblationProgress() as progress:
+            table = tabulate(run_ablation(ablation, folder, progress, device))
+    if as_json:
+        print_json(table.to_data())
+    else:
+        print_ablation(table)
+    if not dry_run:
+        print(f"written: {folder}", file=sys.stderr)

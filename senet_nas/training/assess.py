@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
+
 from search_space.errors import InputError
 from senet_nas.data import load_images
 from senet_nas.data.load import Split
@@ -13,18 +17,20 @@ from senet_nas.training.evaluate import Accuracy, evaluate
 def evaluate_checkpoint(
     checkpoint: Checkpoint, data: str | None, split: Split, device: str | None = None
 ) -> Accuracy:
-    """Accuracy on one split of `data`. Raises `InputError` where its classes are others than
-    those that the network was taught."""
+    """Accuracy on one split of `data`, whose classes may be some of those that the network was
+    taught; it still chooses among all. Raises `InputError` where they are others."""
     images = load_images(data, split, checkpoint.image_size)
-    if images.classes != checkpoint.classes:
-        extra = sorted(set(images.classes) ^ set(checkpoint.classes)) or ["their order"]
+    unknown = [name for name in images.classes if name not in set(checkpoint.classes)]
+    if unknown:
         raise InputError(
             f"{data or 'the sample'} has {len(images.classes)} classes, the checkpoint "
-            f"{len(checkpoint.classes)}; they differ in {', '.join(extra[:5])}"
+            f"{len(checkpoint.classes)}; not among them: {', '.join(unknown[:5])}"
         )
+    taught = {name: number for number, name in enumerate(checkpoint.classes)}
+    numbers = torch.tensor([taught[name] for name in images.classes])
     return evaluate(
         checkpoint.network(),
-        images,
+        replace(images, labels=numbers[images.labels], classes=checkpoint.classes),
         mean=checkpoint.mean,
         std=checkpoint.std,
         device=as_device(device),

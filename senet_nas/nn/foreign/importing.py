@@ -18,7 +18,8 @@ from senet_nas.nn.network import Network, build_network
 
 FAMILIES = "senet_nas.nn.foreign.families"
 TOLERANCE = 1e-5  # of the logits' largest magnitude
-IMAGE_SIZE = 72  # small, and odd after the fourth stride: it tells paddings apart
+# In pixels, the first that the model takes: small, and soon odd, which tells paddings apart.
+IMAGE_SIZES = (72, 104)
 BATCH = 2
 
 Pair = tuple[nn.Module, nn.Module]
@@ -172,7 +173,7 @@ def _stir(model: nn.Module) -> None:
 def _first_logits(model: nn.Module, image_size: int) -> tuple[Tensor, Tensor]:
     """Images, small ones where the model takes them, and what it makes of them."""
     generator = torch.Generator().manual_seed(0)
-    for size in (IMAGE_SIZE, image_size):
+    for size in (*IMAGE_SIZES, image_size):
         images = torch.randn(BATCH, 3, size, size, generator=generator, dtype=torch.float64)
         try:
             return images, _logits(model, images, training=False)

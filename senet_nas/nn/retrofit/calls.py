@@ -50,6 +50,8 @@ def copy_of(model: nn.Module, device: str | None = None) -> nn.Module:
     given. Raises `InputError` where it can't be copied."""
     if not isinstance(model, nn.Module):
         raise InputError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise InputError("the model is a TorchScript program; give the nn.Module it was made of")
     moved: dict[int, Any] = {}
     if device is not None:
         moved |= {id(b): b.to(device) for b in model.buffers()}

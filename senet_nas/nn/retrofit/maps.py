@@ -28,7 +28,7 @@ class Layout(Enum):
 
 WHOLE_MAP = 4  # pixels a side
 POOLINGS = {"mean", "amax", "sum", "max"}
-ADAPTIVE = {F.adaptive_avg_pool2d, F.adaptive_max_pool2d, torch.adaptive_avg_pool1d}
+ADAPTIVE = {"adaptive_avg_pool2d", "adaptive_max_pool2d", "adaptive_avg_pool1d"}
 MIXING = {"size", "getattr", "matmul", "bmm", "einsum"}
 RESHAPES = {"expand_as", "view_as", "reshape_as", "type_as"}
 PRODUCTS = {operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_", "multiply"}
@@ -81,22 +81,31 @@ def _is_whole_map(module: nn.Module, call: Call) -> bool:
 def _after_function(node: fx.Node, given: list[Layout]) -> Layout:
     """What an operation makes of its operands: of maps and gates together, maps."""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    if name == "permute" and given:
+    if name in MIXING or not given:
+        return Layout.OTHER
+    if name == "permute":
         dims = node.args[1:]
         flat = dims[0] if len(dims) == 1 and isinstance(dims[0], list | tuple) else dims
         return _permuted(list(flat), given[0])
-    if name in POOLINGS and _spatial_axes(node, given):
+    if _pools(node, name, given):
         return Layout.POOLED
-    if node.target in ADAPTIVE and len(node.args) > 1 and node.args[1] in (1, (1, 1), [1, 1]):
-        return Layout.POOLED
-    if name == "avg_pool2d" and len(given) > 1:  # its kernel is the map's size
-        return Layout.POOLED
-    if name in MIXING:
-        return Layout.OTHER
-    if name in RESHAPES and given:
+    if name in RESHAPES:
         return given[0]
     ranked = (Layout.CHANNELS_FIRST, Layout.CHANNELS_LAST, Layout.POOLED)
     return next((layout for layout in ranked if layout in given), Layout.OTHER)
+
+
+def _pools(node: fx.Node, name: str, given: list[Layout]) -> bool:
+    """Whether an operation leaves one value a channel, or one a row."""
+    if name in POOLINGS:
+        axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", ())
+        named = set(axes) if isinstance(axes, list | tuple) else {axes}
+        spatial = {1, 2} if given[0] is Layout.CHANNELS_LAST else {2, 3}
+        return bool(named) and named <= spatial | {axis - 4 for axis in spatial}
+    if name in ADAPTIVE:
+        size = node.args[1] if len(node.args) > 1 else node.kwargs.get("output_size")
+        return size in (1, (1, 1), [1, 1])
+    return name == "avg_pool2d" and len(given) > 1  # its kernel is the map's size
 
 
 def _permuted(dims: list[Any], came: Layout) -> Layout:
@@ -105,13 +114,6 @@ def _permuted(dims: list[Any], came: Layout) -> Layout:
         (0, 3, 1, 2): {Layout.CHANNELS_LAST: Layout.CHANNELS_FIRST},
     }
     return turned.get(tuple(dims), {}).get(came, came)
-
-
-def _spatial_axes(node: fx.Node, given: list[Layout]) -> bool:
-    axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", ())
-    named = set(axes) if isinstance(axes, list | tuple) else {axes}
-    last = {1, 2} if given and given[0] is Layout.CHANNELS_LAST else {2, 3}
-    return bool(named) and named <= last | {axis - 4 for axis in last}
 
 
 def gated_nodes(trace: Trace, layouts: Mapping[fx.Node, Layout]) -> set[fx.Node]:

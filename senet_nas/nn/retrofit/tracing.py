@@ -119,7 +119,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, fx.proxy.TraceError):
         loops = "iterated" in str(error)
         return (
-            "it loops over a tensor or over its shape"
+            "it loops over a tensor or its shape, or unpacks one (*args)"
             if loops
             else "its control flow (if, while, assert) depends on a tensor or on its shape"
         )
