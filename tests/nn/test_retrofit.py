@@ -146,6 +146,17 @@ def test_keeps_the_function_and_every_gate_learns(family):
             assert parameter.grad.abs().sum() > 0, (place, name)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "shufflenet_v2_x1_0"])
+def test_keeps_the_function_in_bfloat16_with_channels_last(name):
+    torch.manual_seed(0)
+    model = awake(torchvision.models.get_model(name, num_classes=10)).to(torch.bfloat16)
+    images = torch.rand(3, 3, 64, 64, dtype=torch.bfloat16).to(memory_format=torch.channels_last)
+    new = retrofit(model, {place.name: SE(4) for place in find_places(model, images)})
+    for train in (False, True):
+        expected = output(copy.deepcopy(model), images, train)
+        assert torch.equal(output(new, images, train), expected)
+
+
 def test_places_have_the_shapes_of_their_outputs_in_the_order_in_which_they_run():
     places = find_places(torchvision.models.resnet18(), torch.rand(1, 3, 64, 96), "branch")
     assert [place.name for place in places] == [

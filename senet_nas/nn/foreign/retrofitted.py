@@ -40,4 +40,6 @@ def build_retrofit(value: Retrofit, num_classes: int) -> nn.Module:
     """
     if not value.source:
         raise InputError("the retrofitted network isn't named, so it can't be built anew")
-    return retrofit(load_source(value.source, num_classes, "random").model, value)
+    source = load_source(value.source, num_classes, "random")
+    images = torch.zeros(1, 3, source.image_size, source.image_size)
+    return retrofit(source.model, value, images)

@@ -86,11 +86,12 @@ def _matching(model: nn.Module, pattern: str, calls: dict[str, Call]) -> list[st
     if not names:
         known = [name for name, call in calls.items() if name and call.fault() is None]
         raise one_of("where: the module or pattern", pattern, [*KINDS, *known])
-    for name in names:
-        fault = calls[name].fault() or standing(model.get_submodule(name))
-        if fault:
-            raise _no_place(name, fault)
-    return names
+    faults = {name: calls[name].fault() or standing(model.get_submodule(name)) for name in names}
+    fitting = [name for name, fault in faults.items() if fault is None]
+    if not fitting:  # a pattern may match more than places; a name may not
+        name, fault = next((n, f) for n, f in faults.items() if f is not None)
+        raise _no_place(name, fault)
+    return fitting
 
 
 def _no_place(name: str, fault: str) -> InputError:
