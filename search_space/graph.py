@@ -55,8 +55,12 @@ def _block_label(block: Block) -> str:
 
 
 def _head_label(architecture: Architecture) -> str:
-    text = repr(replace(architecture.head, blocks=()))
-    eps = architecture.norm_eps
+    head, eps = architecture.head, architecture.norm_eps
+    text = (
+        f"Head(blocks=(), hidden={head.hidden!r}, activation={head.activation!r}, "
+        f"dropout={head.dropout!r})"
+    )
+    text += "" if head.hidden_bias else " hidden_bias=False"
     return text if eps == NORM_EPS else f"{text} norm_eps={eps}"
 
 

@@ -13,7 +13,7 @@ HeadWidth = Callable[[Block, int], int]
 
 # Cells whose branch and shortcut are put side by side, each narrower than the output: what their
 # gates' widths are is known to them alone.
-CONCATENATING = ("shuffle_v1", "shuffle_v2")
+CONCATENATING = ("dense_layer", "shuffle_v1", "shuffle_v2")
 
 IMAGE_CHANNELS = 3
 REMEMBERED = 65_536  # digests of blocks

@@ -138,15 +138,17 @@ class Stage:
 @dataclass(frozen=True, slots=True)
 class Head:
     """What follows the last stage: blocks, average pooling, an optional hidden layer, dropout,
-    and the classifier. hidden: its width, 0 for none."""
+    and the classifier. hidden: its width, 0 for none. hidden_bias: whether that layer has one."""
 
     blocks: tuple[Block, ...] = ()
     hidden: int = 0
     activation: str = "relu"
     dropout: float = 0.0
+    hidden_bias: bool = True
 
     def __post_init__(self) -> None:
         checks.integer("head.hidden", self.hidden, least=0)
+        checks.boolean("head.hidden_bias", self.hidden_bias)
         checks.choice("head.activation", self.activation, ACTIVATIONS)
         checks.number("head.dropout", self.dropout, least=0.0)
         object.__setattr__(self, "dropout", float(self.dropout))

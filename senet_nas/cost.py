@@ -54,7 +54,9 @@ def cost(architecture: Blueprint, image_size: int = 224, num_classes: int = 1000
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         total += block_cost
-    return total + _classifier_cost(architecture.head.hidden, shape[0], num_classes)
+    return total + _classifier_cost(
+        architecture.head.hidden, architecture.head.hidden_bias, shape[0], num_classes
+    )
 
 
 def measure_latency(
@@ -102,14 +104,14 @@ def _block_cost(block: Block, shape: tuple[int, int, int]) -> tuple[Cost, tuple[
 
 
 @cache
-def _classifier_cost(hidden: int, width: int, num_classes: int) -> Cost:
+def _classifier_cost(hidden: int, hidden_bias: bool, width: int, num_classes: int) -> Cost:
     import torch
 
     from search_space import Head, Stage
     from senet_nas.nn.network import build_classifier
 
     with torch.device("meta"):
-        head = Architecture(Stage(()), (), Head(hidden=hidden))
+        head = Architecture(Stage(()), (), Head(hidden=hidden, hidden_bias=hidden_bias))
         module = build_classifier(head, width, num_classes)
     return trace(module, (width,))[0]
 

@@ -9,10 +9,12 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from search_space import checks
 from search_space.errors import InputError, one_of
 from search_space.registry import lookup, names
 from search_space.space import Candidate, SearchSpace
 from strategies.core.ask_tell import AskTell
+from strategies.core.by_rung import ByRung
 from strategies.core.ledger import Ledger
 from strategies.core.limits import Bound
 from strategies.core.objectives import Objectives
@@ -38,13 +40,15 @@ def make_strategy(
     known: Mapping[str, Callable[[Candidate], float]] | None = None,
     limits: Mapping[str, Bound] | None = None,
     first: Sequence[Candidate] = (),
+    rungs: int = 1,
     **settings: Any,
 ) -> AskTell:
     """A strategy by name, ready to ask and tell.
 
     objectives: "max" or "min" by the name of a score. known: functions that compute a score of a
     candidate before it is trained. limits: by the name of a known score, the most that it may be,
-    or (least, most). settings: the strategy's own, as `strategy_settings` lists them.
+    or (least, most). rungs: of training, for each of which `tell` gives scores (see `ByRung`).
+    settings: the strategy's own, as `strategy_settings` lists them.
     Raises `InputError` for what isn't known or allowed.
     """
     goals = Objectives(objectives)
@@ -57,8 +61,10 @@ def make_strategy(
     ledger = Ledger(space, known or {}, limits or {})
     proposer_class = _proposer_class(name)
     given = {"ledger": ledger} if "ledger" in _parameters(proposer_class) else {}
-    proposer: Proposer = proposer_class(space, goals, **given, **settings)
-    return AskTell(proposer, ledger, space, goals, seed, first)
+    checks.integer("rungs", rungs, least=1)
+    copies = [proposer_class(space, goals, **given, **settings) for _ in range(rungs)]
+    proposer = copies[0] if rungs == 1 else ByRung(copies)
+    return AskTell(proposer, ledger, space, goals, seed, first, rungs)
 
 
 def strategy_names() -> list[str]:

@@ -23,15 +23,16 @@ class Strategy:
     time, and parents change each time that population_size children are known (section III-C).
     Crossover is uniform (Syswerda 1989), as decisions have no order.
 
-    population_size: N, number of parents, and of children in a generation (100); the first
-    generation is random. crossover_probability: share of children with two parents (0.9, as in
-    section V). mutations: mean number of decisions that a child changes at random (1; section V
-    has each decision change with probability 1/n). A child equal to a parent changes at least one.
+    population_size: N, number of parents, and of children in a generation (12, as suits up to
+    some 500 trials; more for more); the first generation is random. crossover_probability: share
+    of children with two parents (0.9, as in section V). mutations: mean number of decisions that
+    a child changes at random (1; section V has each decision change with probability 1/n). A
+    child equal to a parent changes at least one.
     """
 
     space: SearchSpace
     objectives: Objectives
-    population_size: int = 100
+    population_size: int = 12
     crossover_probability: float = 0.9
     mutations: float = 1.0
     _parents: list[Trial] = field(init=False, repr=False, default_factory=list)

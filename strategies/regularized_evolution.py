@@ -22,15 +22,16 @@ class Strategy:
     With several objectives the best of the sample is by non-dominated front, then by crowding
     distance, both within the sample (the crowded comparison of Deb et al. 2002).
 
-    population_size: P, trials that are alive (100); until so many are known, candidates are
-    random. sample_size: S, trials drawn with replacement for a tournament (25); 1 is a random
-    walk, more means greedier.
+    population_size: P, trials that are alive (20, as suits up to some 500 trials; section 3 has
+    100); until so many are known, candidates are random. sample_size: S, trials drawn with
+    replacement for a tournament (5; 25 for a population of 100); 1 is a random walk, more means
+    greedier.
     """
 
     space: SearchSpace
     objectives: Objectives
-    population_size: int = 100
-    sample_size: int = 25
+    population_size: int = 20
+    sample_size: int = 5
     _population: deque[Trial] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

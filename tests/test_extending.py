@@ -24,7 +24,9 @@ PACKAGES = {
     "cells": "senet_nas.nn.cells",
     "spaces": "search_space.spaces",
     "published": "search_space.published",
+    "families": "senet_nas.nn.foreign.families",
     "strategies": "strategies",
+    "proxies": "senet_nas.proxies",
     "formats": "senet_nas.export.formats",
 }
 
@@ -67,6 +69,18 @@ def depthwise_net() -> Architecture:
 def architectures():
     return {"depthwise_net": depthwise_net}
 """,
+    "families/stack.py": """
+from senet_nas.nn.foreign.layers import Reader
+from senet_nas.nn.foreign.parts import convolutions
+from senet_nas.nn.foreign.reading import Reading
+
+
+def read(model):
+    if type(model).__name__ != "Stack":
+        return None
+    reader = Reader(model)
+    return Reading(convolutions(reader, model.body), [], reader.linear(model.classifier))
+""",
     "recipes/brisk.toml": "epochs = 1\nbatch_size = 16\nlearning_rate = 0.05\nprecision = 'fp32'\n",
     "formats/torchscript.py": '''
 import torch
@@ -88,6 +102,20 @@ def export(checkpoint, path):
     return result[0]
 ''',
 }
+
+STACK = """
+from torch import nn
+
+
+class Stack(nn.Module):
+    def __init__(self, num_classes=3):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.classifier = nn.Linear(8, num_classes)
+
+    def forward(self, images):
+        return self.classifier(self.body(images).mean((2, 3)))
+"""
 
 RUN = """
 [space]
@@ -184,6 +212,20 @@ def test_a_published_family_has_a_cost_and_can_be_retrained(extensions, images, 
     (tmp_path / "net.json").write_text(published("depthwise_net").to_json())
     assert (
         senet_nas("cost", "net.json", "--image-size", 16, "--classes", 3, "--json").data() == data
+    )
+
+
+def test_a_network_of_a_new_family_is_imported(extensions, tmp_path, monkeypatch):
+    (tmp_path / "own_stack.py").write_text(STACK)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = senet_nas("import", "own_stack:Stack", "--out", "stack.safetensors", "--json")
+    assert done.status == 0, done.stderr
+    (block,) = load_checkpoint(tmp_path / "stack.safetensors").architecture.stem.blocks
+    assert (block.cell, block.channels, block.stride, block.extra) == (
+        "conv",
+        8,
+        2,
+        (("bias", True),),
     )
 
 

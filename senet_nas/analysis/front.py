@@ -11,6 +11,7 @@ import numpy as np
 
 from search_space import Candidate, InputError
 from senet_nas.search import TrialRecord
+from senet_nas.search.run_folder import at_highest_rung
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Front:
     """points: sorted from cheap to dear by the last objective. hypervolume: the volume, in the
     objectives' own units, between the front and `reference`, the worst value of each objective
     among all trials that finished (of the runs shown together). trials, failed: their
-    numbers."""
+    numbers. Where trials are trained in rungs, all this is of those that reached `rung`, the
+    highest that any did, and below it are so many more: scores of different rungs can't be
+    compared."""
 
     objectives: Mapping[str, str]
     points: tuple[Point, ...]
@@ -37,6 +40,8 @@ class Front:
     reference: Mapping[str, float]
     trials: int
     failed: int
+    rung: int = 0
+    below: int = 0
 
     def knee(self) -> Point:
         """The point furthest from the line between the front's ends. `InputError` if empty."""
@@ -51,6 +56,7 @@ class Front:
             "objectives": dict(self.objectives),
             "trials": self.trials,
             "failed": self.failed,
+            **({"rung": self.rung, "below": self.below} if self.rung else {}),
             "hypervolume": self.hypervolume,
             "reference": dict(self.reference),
             "points": [
@@ -71,16 +77,19 @@ def front_of(
     objectives: Mapping[str, str],
     beside: Sequence[TrialRecord] = (),
 ) -> Front:
-    """The front of the trials that finished; of equal points the first.
+    """The front of the trials that finished, at the highest rung that any reached; of equal points
+    the first.
 
     objectives: "max" or "min" by the name of a score. beside: trials of other runs, that count
     for the reference point, so that hypervolumes can be compared. Raises `InputError` for a score
     that the trials don't have.
     """
-    done = [(record, record.scores) for record in records if record.scores is not None]
-    failed = len(records) - len(done)
+    highest = at_highest_rung(records)
+    done = [(record, record.scores) for record in highest if record.scores is not None]
+    trials = len({record.number for record in records})
+    failed = sum(record.scores is None for record in records)
     if not done:
-        return Front(objectives, (), 0.0, {}, len(records), failed)
+        return Front(objectives, (), 0.0, {}, trials, failed)
     others = [record.scores for record in beside if record.scores is not None]
     for name in objectives:
         if any(name not in scores for scores in [*others, *(scores for _, scores in done)]):
@@ -105,7 +114,9 @@ def front_of(
     )
     volume = float(moocore.hypervolume(losses[on_front], ref=reference))
     named = dict(zip(objectives, (signs * reference).tolist(), strict=True))
-    return Front(objectives, points, volume, named, len(records), failed)
+    rung = highest[0].rung
+    reached = {record.number for record in records if record.rung >= rung}
+    return Front(objectives, points, volume, named, trials, failed, rung, trials - len(reached))
 
 
 def _bend(losses: np.ndarray) -> np.ndarray:

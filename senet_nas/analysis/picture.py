@@ -10,6 +10,7 @@ from senet_nas.analysis.front import Front, front_of
 from senet_nas.cost import IN_MILLIONS
 from senet_nas.data import write_atomically
 from senet_nas.search import RunFolder, TrialRecord
+from senet_nas.search.run_folder import at_highest_rung
 
 FORMATS = (".svg", ".png", ".pdf")
 UNITS = {"accuracy": "%", "top5": "%", "latency_ms": "ms", **dict.fromkeys(IN_MILLIONS, "M")}
@@ -38,7 +39,7 @@ def draw_fronts(folders: Mapping[str, RunFolder], path: Path) -> None:
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.add_subplot()
     for (name, folder), colour in zip(folders.items(), COLOURS * len(folders), strict=False):
-        trials = folder.trials()
+        trials = at_highest_rung(folder.trials())
         front = front_of(trials, objectives)
         _draw_run(axes, name, trials, front, (across, up), colour)
     axes.set_xlabel(_label(across))

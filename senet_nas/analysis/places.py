@@ -16,6 +16,7 @@ from search_space import InputError, SearchSpace
 from senet_nas.analysis.front import front_of
 from senet_nas.cost import cost
 from senet_nas.search import RunFolder
+from senet_nas.search.run_folder import at_highest_rung
 
 CONFIDENCE = 0.95
 
@@ -72,9 +73,8 @@ def places_of(folder: RunFolder) -> Places:
             "so it has no places to compare"
         )
     space = run.space.open()
-    records = folder.trials()
-    accuracy = [record.scores["accuracy"] for record in records if record.scores is not None]
-    done = [record for record in records if record.scores is not None]
+    done = at_highest_rung(folder.trials())
+    accuracy = [record.scores["accuracy"] for record in done if record.scores is not None]
     if not done:
         raise InputError(f"{folder.path}: the run has no finished trial yet")
     front = {point.number for point in front_of(done, run.objectives).points}

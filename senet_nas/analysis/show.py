@@ -16,6 +16,7 @@ from senet_nas.analysis.front import Front, front_of
 from senet_nas.analysis.places import Places
 from senet_nas.cost import IN_MILLIONS, cost, measure_latency
 from senet_nas.search import RunFolder
+from senet_nas.search.run_folder import at_highest_rung
 
 UNITS = dict.fromkeys(IN_MILLIONS, 1e6)
 
@@ -28,7 +29,12 @@ def load_fronts(folders: Mapping[str, RunFolder]) -> dict[str, Front]:
         name: front_of(
             trials,
             objectives,
-            beside=[t for others, same in runs.values() if same == objectives for t in others],
+            beside=[
+                trial
+                for others, same in runs.values()
+                if same == objectives
+                for trial in at_highest_rung(others)
+            ],
         )
         for name, (trials, objectives) in runs.items()
     }
@@ -59,7 +65,8 @@ def print_fronts(fronts: Mapping[str, Front]) -> None:
     console = Console()
     for name, front in fronts.items():
         failed = f", {front.failed} failed" if front.failed else ""
-        table = Table(title=f"{name}: front of {front.trials} trials{failed}")
+        rungs = f", {front.below} of them below rung {front.rung} left out" if front.rung else ""
+        table = Table(title=f"{name}: front of {front.trials} trials{failed}{rungs}")
         columns = dict.fromkeys([*front.objectives, "accuracy", "macs", "params"])
         table.add_column("trial", justify="right")
         for column in columns:

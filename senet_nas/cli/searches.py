@@ -1,4 +1,4 @@
-"""Commands about runs and spaces: search, resume, front, places, space, cost."""
+"""Commands about runs and spaces: search, resume, front, places, proxies, space, cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import typer
 
 from senet_nas.cli.app import app
 from senet_nas.cli.options import Classes, Data, ImageSize, Json, Sets
-from senet_nas.cli.output import conclude, print_json, search_progress, show_values
+from senet_nas.cli.output import (
+    conclude,
+    counted_progress,
+    print_json,
+    search_progress,
+    show_values,
+)
 
 
 @app.command()
@@ -121,6 +127,29 @@ def places(
         print_json(found.to_data())
     else:
         show.print_places(str(directory), found)
+
+
+@app.command()
+def proxies(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="A proxy; may be repeated. All, else.")
+    ] = None,
+    data: Data = None,
+    images: Annotated[int, typer.Option(min=2, help="How many each network is shown.")] = 64,
+    as_json: Json = False,
+) -> None:
+    """How well zero-cost proxies rank what a run has trained."""
+    from senet_nas.analysis.proxy_trust import print_trust, proxy_trust
+    from senet_nas.search import RunFolder
+
+    folder = RunFolder.open(directory)
+    with counted_progress("proxies") as advance:
+        trust = proxy_trust(folder, names or (), data=data, images=images, on_network=advance)
+    if as_json:
+        print_json(trust.to_data())
+    else:
+        print_trust(str(directory), trust)
 
 
 @app.command()

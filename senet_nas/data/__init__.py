@@ -5,6 +5,7 @@ from senet_nas.data.cache import default_cache
 from senet_nas.data.files import locked, sync, write_atomically
 from senet_nas.data.image_set import RGB, ImageSet
 from senet_nas.data.load import Split, load_images, splits_of
+from senet_nas.data.resize import resized
 from senet_nas.data.sample import SAMPLE
 from senet_nas.data.splits import training_subset, validation_split
 
@@ -21,6 +22,7 @@ __all__ = [
     "load_images",
     "locked",
     "normalise",
+    "resized",
     "splits_of",
     "sync",
     "training_subset",

@@ -7,13 +7,14 @@ Inception modules: arXiv 1409.4842 (figure 2b), 1502.03167 (appendix), 1602.0726
 A layer is a convolution with norm and activation, its size and its width (k is the block's
 kernel; `1x1` at the start of a branch reduces the width), or a pooling over 3x3: `max`, `avg`
 (the mean of what is inside of the map), `padded_avg` (zeros around the map count, as in Caffe).
+`1x3-64+3x1-64` are two convolutions of one input, put together (figure 15 of 1602.07261).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -91,11 +92,17 @@ class Pool(nn.Module):
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a branch: a convolution, or a pooling, which keeps the width."""
+    """One layer of a branch: a convolution, or several of one input, of which `beside` are the
+    others; or a pooling, which keeps the width."""
 
     size: Size
     channels: int = 0
     pooling: str = ""
+    beside: tuple[Layer, ...] = ()
+
+    def together(self) -> tuple[Layer, ...]:
+        """The convolutions of one input."""
+        return (self, *self.beside)
 
 
 def parse_branches(cell: str, text: str, kernel: int) -> list[list[Layer]]:
@@ -108,6 +115,13 @@ def parse_branches(cell: str, text: str, kernel: int) -> list[list[Layer]]:
 def _parse_layer(cell: str, word: str, kernel: int) -> Layer:
     if word in POOLINGS:
         return Layer((POOL_SIZE, POOL_SIZE), pooling=word)
+    if "+" in word:
+        first, *others = (_parse_convolution(cell, part, kernel) for part in word.split("+"))
+        return replace(first, beside=tuple(others))
+    return _parse_convolution(cell, word, kernel)
+
+
+def _parse_convolution(cell: str, word: str, kernel: int) -> Layer:
     found = CONVOLUTION.fullmatch(word)
     if found is None:
         allowed = ("RxC-WIDTH with R and C odd numbers or k", *POOLINGS)
@@ -127,17 +141,19 @@ def build_branches(
     """The branches of a text, and the width of their outputs together.
 
     The stride stands in the last layer of each branch that is larger than 1x1, or else in its
-    last one. valid: that layer has no padding. The block's groups are those of convolutions
-    larger than 1x1.
+    last one. valid: that layer has no padding, at stride 1 too. The block's groups are those of
+    convolutions larger than 1x1.
     """
     where = f"cell {block.cell!r}: branches"
     parsed = parse_branches(block.cell, text, block.kernel)
     if not all(parsed):
         raise InputError(f"{where}: one of {text!r} has no layers")
-    if valid and block.stride == 1:
-        raise InputError(f"cell {block.cell!r}: padding = 'valid' needs a stride of at least 2")
     strided = [_strided_layer(branch) for branch in parsed]
-    sizes = {branch[index].size for branch, index in zip(parsed, strided, strict=True)}
+    sizes = {
+        one.size
+        for branch, index in zip(parsed, strided, strict=True)
+        for one in branch[index].together()
+    }
     if valid and len(sizes) > 1:
         raise InputError(f"{where}: with padding = 'valid' the layers with the stride in {text!r} "
                          "must be of one size")  # fmt: skip
@@ -166,12 +182,19 @@ def _build_branch(
         if layer.pooling:
             modules.append(Pool(layer.pooling, stride, valid and here))
             continue
-        groups = 1 if layer.size == (1, 1) else block.groups
-        padding = 0 if valid and here else None
-        modules.append(
+        padding = "valid" if valid and here else "same"
+        convolutions = [
             conv_norm(
-                width, layer.channels, layer.size, stride, groups, block.activation, padding=padding
+                width,
+                one.channels,
+                one.size,
+                stride,
+                1 if one.size == (1, 1) else block.groups,
+                block.activation,
+                padding=padding,
             )
-        )
-        width = layer.channels
+            for one in layer.together()
+        ]
+        modules.append(convolutions[0] if not layer.beside else Branches(convolutions))
+        width = sum(one.channels for one in layer.together())
     return nn.Sequential(*modules), width

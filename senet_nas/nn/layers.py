@@ -37,6 +37,28 @@ class SubsampledPointwise(nn.Conv2d):
         return F.conv2d(read, self.weight, self.bias, groups=self.groups)
 
 
+class TensorFlowConv2d(nn.Conv2d):
+    """A convolution padded as TensorFlow's `SAME` pads: ceil(n / stride) outputs of n, with as
+    little padding as that takes, and an odd pixel of it behind.
+
+    It differs from padding by half of the kernel where there is a stride and n divides by it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        sides: list[int] = []
+        for axis in (-1, -2):
+            total = self._lacking(x.shape[axis], self.kernel_size[axis], self.stride[axis])
+            sides += [total // 2, total - total // 2]
+        return F.conv2d(F.pad(x, sides), self.weight, self.bias, self.stride, groups=self.groups)
+
+    @staticmethod
+    def _lacking(length: int, kernel: int, stride: int) -> int:
+        """Pixels that the last window reaches over the edge: max(0, l). The maximum is written so
+        that it runs with the proxies and tensors that tracers have in a length's place."""
+        lacking = kernel - 1 - (length - 1) % stride
+        return lacking if kernel >= stride else lacking * (1 + lacking // stride)
+
+
 def conv_norm(
     in_channels: int,
     out_channels: int,
@@ -47,10 +69,10 @@ def conv_norm(
     *,
     bias: bool = False,
     norm: bool = True,
-    padding: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] | str = "same",
 ) -> nn.Sequential:
-    """Convolution, batch norm, activation; norm: whether there is one. padding: half of the
-    kernel, where it isn't given.
+    """Convolution, batch norm, activation; norm: whether there is one. padding: `same`, half of the
+    kernel; `valid`, none; `tf_same`, TensorFlow's, which depends on the input's size; or pixels.
 
     Raises `InputError` where the groups don't divide both widths.
     """
@@ -59,9 +81,7 @@ def conv_norm(
             f"groups = {groups} does not divide the widths {in_channels} and {out_channels}"
         )
     size = (kernel, kernel) if isinstance(kernel, int) else kernel
-    around = (size[0] // 2, size[1] // 2) if padding is None else padding
-    narrow = size == (1, 1) and stride > 1 and in_channels < ONEDNN_BLOCK
-    make = SubsampledPointwise if narrow else nn.Conv2d
+    make, around = _convolution(size, stride, in_channels, padding)
     layers: list[nn.Module] = [
         make(in_channels, out_channels, size, stride, around, groups=groups, bias=bias)
     ]
@@ -72,12 +92,44 @@ def conv_norm(
     return nn.Sequential(*layers)
 
 
-def projection(in_channels: int, out_channels: int, stride: int, kernel: int = 1) -> nn.Module:
+def _convolution(
+    size: tuple[int, int], stride: int, in_channels: int, padding: int | tuple[int, int] | str
+) -> tuple[type[nn.Conv2d], int | tuple[int, int]]:
+    """The class that computes it, and its padding in pixels."""
+    if size == (1, 1) and stride > 1 and in_channels < ONEDNN_BLOCK:
+        return SubsampledPointwise, 0
+    if padding == "tf_same" and stride > 1:
+        return TensorFlowConv2d, 0
+    if isinstance(padding, str):
+        return nn.Conv2d, 0 if padding == "valid" else (size[0] // 2, size[1] // 2)
+    return nn.Conv2d, padding
+
+
+# Of the setting `shortcut` of residual cells.
+SHORTCUTS = ("projection", "avg")
+
+
+def projection(
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    kernel: int = 1,
+    *,
+    averaged: bool = False,
+    norm: bool = True,
+) -> nn.Module:
     """The shortcut of a residual unit: the identity where shapes agree, else a convolution
-    with norm (arXiv 1512.03385, section 3.3, option B)."""
+    with norm (arXiv 1512.03385, section 3.3, option B).
+
+    averaged: x is averaged where the stride is, and the convolution has none (ResNet-D, arXiv
+    1812.01187, figure 2c).
+    """
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
-    return conv_norm(in_channels, out_channels, kernel, stride)
+    if not averaged or stride == 1:
+        return conv_norm(in_channels, out_channels, kernel, stride, norm=norm)
+    pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)
+    return nn.Sequential(pool, *conv_norm(in_channels, out_channels, kernel, norm=norm))
 
 
 def norm_act(channels: int, activation: str) -> nn.Sequential:

@@ -138,7 +138,7 @@ def build_classifier(architecture: Architecture, width: int, num_classes: int) -
     head = architecture.head
     layers: list[nn.Module] = []
     if head.hidden:
-        layers += [nn.Linear(width, head.hidden), ACTIVATIONS[head.activation]()]
+        layers += [nn.Linear(width, head.hidden, head.hidden_bias), ACTIVATIONS[head.activation]()]
     if head.dropout:
         layers.append(nn.Dropout(head.dropout))
     return nn.Sequential(*layers, nn.Linear(head.hidden or width, num_classes))

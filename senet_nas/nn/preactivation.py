@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from search_space import Block
-from senet_nas.nn.layers import conv_norm, norm_act
+from senet_nas.nn.layers import norm_act, projection
 from senet_nas.nn.placement import Unit
 
 # Of the setting `preactivates`.
@@ -22,7 +22,7 @@ class PreactivatedUnit(Unit):
     p(x) ungated.
 
     head: h without p. preactivates: `both` shares p with an identity as well, as the first unit
-    of a network has it (appendix of the paper).
+    of a network has it (appendix of the paper). averaged: the projection is of averages (ResNet-D).
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class PreactivatedUnit(Unit):
         head_channels: int,
         tail: nn.Module,
         preactivates: str,
+        averaged: bool = False,
     ):
         keeps_shape = block.stride == 1 and in_channels == block.channels
         shared = preactivates == "both" or not keeps_shape
@@ -45,7 +46,7 @@ class PreactivatedUnit(Unit):
             head=head if shared else nn.Sequential(preactivation, *head),
             head_channels=head_channels,
             tail=tail,
-            shortcut=nn.Identity()
-            if keeps_shape
-            else conv_norm(in_channels, block.channels, stride=block.stride, norm=False),
+            shortcut=projection(
+                in_channels, block.channels, block.stride, averaged=averaged, norm=False
+            ),
         )

@@ -24,8 +24,9 @@ SCORING_SHARE = 1 / 3  # of a training image's time, for one that is only scored
 
 @dataclass(frozen=True)
 class Estimate:
-    """trial_seconds: the median candidate's, with its worker alone on the machine. workers: at a
-    time on this machine. trials: by the budget. total_seconds: of the whole run."""
+    """trial_seconds: the median candidate's, with its worker alone on the machine; of rungs, by
+    how many trials reach each. workers: at a time on this machine. trials: by the budget.
+    total_seconds: of the whole run."""
 
     training_images: int
     validation_images: int
@@ -58,9 +59,11 @@ def estimate(run: RunFile) -> Estimate:
         for c in asked
     )
     training, validation = len(evaluator.training), len(evaluator.validation)
-    images = evaluator.recipe.epochs * training + SCORING_SHARE * validation
-    seconds = images / rate
+    epochs = run.epochs_a_trial()
+    seconds = (epochs * training + SCORING_SHARE * validation) / rate
     trials = min(run.budget.trials or space.size(), space.size())
+    if run.budget.epochs is not None:
+        trials = min(trials, math.ceil(run.budget.epochs / epochs))
     if run.budget.seconds is not None:
         trials = min(trials, math.ceil(run.budget.seconds * workers / seconds))
     total = seconds * trials / workers

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search_space import Blueprint
 from senet_nas.cost import cost, measure_latency
-from senet_nas.data import ImageSet, load_images, training_subset, validation_split
+from senet_nas.data import ImageSet, load_images, resized, training_subset, validation_split
+from senet_nas.search.fidelity_section import RungSection
 from senet_nas.search.run_file import EvaluationSection
-from senet_nas.training import Recipe, evaluate, load_recipe, seeded_network, train
+from senet_nas.training import EpochReport, Recipe, evaluate, load_recipe, seeded_network, train
+from senet_nas.training.loop import TrainingState
 from senet_nas.training.start import Start
 
 
@@ -29,7 +32,8 @@ class Evaluator:
 
     The split, the initial weights and the order of images follow from `settings.seed`, so two
     evaluations of an architecture agree, but for what bf16, threads and GPU kernels leave open.
-    start: weights to train from, where they aren't random.
+    start: weights to train from, where they aren't random. rungs: how far training goes at a
+    time, each from where the one below it stopped; one, in full, where there are none.
     """
 
     def __init__(
@@ -38,12 +42,14 @@ class Evaluator:
         device: str = "cpu",
         with_latency: bool = False,
         start: Start | None = None,
+        rungs: Sequence[RungSection] = (),
     ) -> None:
         self.settings = settings
         self.device = device
         self.with_latency = with_latency
         self.start = start
         self.recipe: Recipe = load_recipe(settings.recipe, settings.recipe_overrides())
+        self.rungs = rungs or (RungSection(epochs=self.recipe.epochs),)
         images = load_images(settings.data, "train", settings.image_size)
         self.classes = images.classes
         chosen, held_out = validation_split(images.labels, settings.validation, settings.seed)
@@ -53,38 +59,68 @@ class Evaluator:
         self.mean, self.std = (start.mean, start.std) if start else (images.mean(), images.std())
         self.training: ImageSet = images.subset(chosen).to(device)
         self.validation: ImageSet = images.subset(held_out).to(device)
+        self._sets = [self._images(rung) for rung in self.rungs]
 
     def __call__(self, architecture: Blueprint) -> Evaluation:
-        """Train and score. Raises `NonFiniteLossError` where training diverges."""
+        """Train in full and score. Raises `NonFiniteLossError` where training diverges."""
+        state = None
+        for rung in range(len(self.rungs)):
+            evaluation, state = self.at_rung(architecture, rung, state)
+        return evaluation
+
+    def at_rung(
+        self, architecture: Blueprint, rung: int, state: TrainingState | None = None
+    ) -> tuple[Evaluation, TrainingState]:
+        """Train to a rung's end and score; also where training stands there.
+
+        state: what the rung below gave. The learning rate is that of a training in full at each
+        epoch: a candidate taken to the last rung is trained as one that was never paused, where
+        the rungs differ in epochs alone. Costs are those at the evaluation's image size.
+        """
         started = time.perf_counter()
-        size, classes = self.settings.image_size, len(self.classes)
-        seed = self.settings.seed
-        network = seeded_network(architecture, classes, size, seed)
-        if self.start is not None:
+        settings, here = self.settings, self.rungs[rung]
+        network = seeded_network(
+            architecture, len(self.classes), settings.image_size, settings.seed
+        )
+        if self.start is not None and state is None:
             self.start.into(network)
+        training, validation = self._sets[rung]
         losses: list[float] = []
-        train(
+
+        def after_epoch(report: EpochReport, reached: TrainingState) -> bool:
+            losses.append(report.loss)
+            return reached.epoch >= here.epochs
+
+        state = train(
             network,
-            self.training,
+            training,
             self.recipe,
-            seed=seed,
+            seed=settings.seed,
             device=self.device,
             mean=self.mean,
             std=self.std,
-            on_epoch=lambda report, _: losses.append(report.loss),
+            state=state,
+            on_epoch=after_epoch,
         )
-        result = evaluate(
-            network, self.validation, mean=self.mean, std=self.std, device=self.device
-        )
-        costs = cost(architecture, size, classes)
-        scores = {
-            "accuracy": result.top1,
-            "top5": result.top5,
-            "loss": result.loss,
-            "params": float(costs.params),
-            "macs": float(costs.macs),
-            "activations": float(costs.activations),
-        }
+        result = evaluate(network, validation, mean=self.mean, std=self.std, device=self.device)
+        scores = {"accuracy": result.top1, "top5": result.top5, "loss": result.loss}
+        scores |= self._costs(architecture)
+        return Evaluation(scores, tuple(losses), time.perf_counter() - started), state
+
+    def _costs(self, architecture: Blueprint) -> dict[str, float]:
+        size, classes = self.settings.image_size, len(self.classes)
+        counted = cost(architecture, size, classes)
+        costs = {name: float(getattr(counted, name)) for name in ("params", "macs", "activations")}
         if self.with_latency:
-            scores["latency_ms"] = measure_latency(architecture, size, classes, device=self.device)
-        return Evaluation(scores, tuple(losses), time.perf_counter() - started)
+            costs["latency_ms"] = measure_latency(architecture, size, classes, device=self.device)
+        return costs
+
+    def _images(self, rung: RungSection) -> tuple[ImageSet, ImageSet]:
+        """What a rung trains on and is scored by: smaller versions, and a part for training."""
+        size = rung.image_size or self.settings.image_size
+        share = (rung.fraction or self.settings.fraction) / self.settings.fraction
+        training = self.training
+        if share < 1:
+            part = training_subset(training.labels, share, self.settings.seed)
+            training = training.subset(part)
+        return resized(training, size), resized(self.validation, size)

@@ -7,15 +7,24 @@ from dataclasses import dataclass
 
 from search_space import Candidate
 
-Asked = tuple[int, Candidate]
+
+@dataclass(frozen=True)
+class Task:
+    """One evaluation that is due: of a new trial, or of one that goes on to a higher rung.
+
+    number: of the trial. rung: how far to train it, 0 where training has no rungs.
+    """
+
+    number: int
+    candidate: Candidate
+    rung: int = 0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial. scores: None where it failed, for the `reason`."""
+    """What came of a task. scores: None where it failed, for the `reason`."""
 
-    number: int
-    candidate: Candidate
+    task: Task
     scores: dict[str, float] | None
     reason: str | None
     train_seconds: float
@@ -28,10 +37,10 @@ class Outcome:
 class Trials:
     """What a run asks of the outside.
 
-    ask: the next trial's number and candidate, None to wait, or `StopIteration` when there will
-    be no more. record: takes each outcome, before the next is asked for. tick: called often.
+    next_task: the next evaluation, None to wait, or `StopIteration` when there will be no more.
+    record: takes each outcome, before the next is asked for. tick: called often.
     """
 
-    ask: Callable[[], Asked | None]
+    next_task: Callable[[], Task | None]
     record: Callable[[Outcome], None]
     tick: Callable[[], None]

@@ -29,6 +29,7 @@ def build_strategy(run: RunFile, space: SearchSpace, num_classes: int) -> AskTel
         known=known_costs(run, space, num_classes),
         limits=absolute_limits(run, space, num_classes),
         first=null_models(space) if run.space.has_base else (),
+        rungs=run.rungs,
         **run.strategy.settings(),
     )
 
@@ -87,9 +88,12 @@ def preflight(run: RunFile) -> tuple[str, ...]:
     if build_strategy(run, space, num_classes).ask() is None:
         raise InputError(f"limits: no network of {run.space.label()!r} was found within them")
     # Raises where the images are too small; other networks of a space may have other strides.
-    cost(space.build(space.sample(np.random.default_rng(0))), size)
+    drawn = space.build(space.sample(np.random.default_rng(0)))
     recipe = load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
-    draw(recipe.augmentation, 1, size, size, torch.Generator())
+    rungs = run.fidelity.rungs if run.fidelity else ()
+    for side in {size, *(rung.image_size or size for rung in rungs)}:
+        cost(drawn, side)
+        draw(recipe.augmentation, 1, side, side, torch.Generator())
     if "latency_ms" in run.limits and run.resources.gpus_per_trial:
         raise InputError("limits.latency_ms is measured on the CPU; it can't go with GPU workers")
     if torch.cuda.is_available() and not run.resources.gpus_per_trial:

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from senet_nas.search.run_file import RunFile
-from senet_nas.search.run_folder import TrialRecord
+from senet_nas.search.run_folder import TrialRecord, at_highest_rung
 
 
 class ConsoleProgress:
@@ -27,7 +27,7 @@ class ConsoleProgress:
         self._done_before = len(records)
         self._elapsed_before = max((r.elapsed_seconds for r in records), default=0.0)
         if records:
-            print(f"going on after {len(records)} finished trials", file=sys.stderr)
+            print(f"going on after {self._trials()} finished trials", file=sys.stderr)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn
@@ -51,11 +51,14 @@ class ConsoleProgress:
 
     def finished(self, record: TrialRecord) -> None:
         """Count a trial; outside of a terminal, print it."""
+        assert self._run is not None
         self._records.append(record)
         self._elapsed = record.elapsed_seconds
         if self._bar is None:
             what = record.reason or _scores(record, self._objectives())
-            print(f"trial {record.number}: {what} · {self.text()}", file=sys.stderr, flush=True)
+            rung = f" rung {record.rung}" if self._run.fidelity else ""
+            text = f"trial {record.number}{rung}: {what} · {self.text()}"
+            print(text, file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
@@ -67,15 +70,17 @@ class ConsoleProgress:
         """The state in one line."""
         assert self._run is not None
         total = self._run.budget.trials
-        parts = [f"{len(self._records)}{f'/{total}' if total else ''} trials"]
+        parts = [f"{self._trials()}{f'/{total}' if total else ''} trials"]
         failed = sum(record.scores is None for record in self._records)
         if failed:
             parts.append(f"{failed} failed")
         first, way = next(iter(self._objectives().items()))
-        values = [record.scores[first] for record in self._records if record.scores]
+        best_of = at_highest_rung(self._records)
+        values = [record.scores[first] for record in best_of if record.scores]
         if values:
             best = max(values) if way == "max" else min(values)
-            parts.append(f"best {first} {best:.4g}")
+            at = f" at rung {best_of[0].rung}" if self._run.fidelity else ""
+            parts.append(f"best {first} {best:.4g}{at}")
         left = self.seconds_left()
         if left is not None:
             parts.append(f"{clock(left)} left")
@@ -88,21 +93,26 @@ class ConsoleProgress:
         guesses = []
         if budget.seconds is not None:
             guesses.append(budget.seconds - self._elapsed)
-        done = len(self._records) - self._done_before
-        if budget.trials is not None and done:
-            pace = (self._elapsed - self._elapsed_before) / done
-            guesses.append(pace * (budget.trials - len(self._records)))
+        new = self._records[self._done_before :]
+        epochs = sum(record.epochs for record in new)
+        total = self._run.epochs_at_most()
+        if total is not None and epochs:
+            pace = (self._elapsed - self._elapsed_before) / epochs
+            guesses.append(pace * (total - sum(record.epochs for record in self._records)))
         return max(0.0, min(guesses)) if guesses else None
 
     def _fraction(self) -> float:
         assert self._run is not None
-        budget = self._run.budget
-        parts = []
-        if budget.trials is not None:
-            parts.append(len(self._records) / budget.trials)
-        if budget.seconds is not None:
-            parts.append(self._elapsed / budget.seconds)
+        parts = [0.0]
+        total = self._run.epochs_at_most()
+        if total is not None:
+            parts.append(sum(record.epochs for record in self._records) / total)
+        if self._run.budget.seconds is not None:
+            parts.append(self._elapsed / self._run.budget.seconds)
         return min(1.0, max(parts))
+
+    def _trials(self) -> int:
+        return len({record.number for record in self._records})
 
     def _objectives(self) -> dict[str, Any]:
         assert self._run is not None

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from search_space import InputError, checks
 from search_space.errors import one_of
 from senet_nas.cost import COSTS
+from senet_nas.data import load_images
+from senet_nas.search.fidelity_section import FidelitySection
 from senet_nas.search.space_section import SpaceSection
 from senet_nas.search.toml_file import Section, first_fault, lay_over, read_table, without_none
 from senet_nas.training import load_recipe
@@ -69,11 +71,13 @@ class ResourcesSection(Section):
 
 
 class BudgetSection(Section):
-    """When to stop: after so many finished trials, or so many seconds, whichever is first. No
-    trial starts after that; those in flight finish."""
+    """When to stop: after so many trials, so many seconds, or so many epochs of training in all,
+    whichever is first. No evaluation starts after that, nor one that would take more epochs than
+    are left; those in flight finish."""
 
     trials: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
+    epochs: float | None = Field(default=None, gt=0)
 
 
 class RunFile(Section):
@@ -85,6 +89,7 @@ class RunFile(Section):
     objectives: dict[str, Literal["max", "min"]] = Field(default={"accuracy": "max", "macs": "min"})
     limits: dict[str, Any] = Field(default={})
     evaluation: EvaluationSection = EvaluationSection()
+    fidelity: FidelitySection | None = None
     resources: ResourcesSection = ResourcesSection()
     budget: BudgetSection
 
@@ -92,16 +97,53 @@ class RunFile(Section):
         """The same run with nothing left to where and when it is read: the space's fingerprint,
         the image size, absolute paths of data and recipe."""
         space = self.space.open()
-        size = self.evaluation.image_size or space.image_size or 32
+        size = self.evaluation.image_size or space.image_size
+        if size is None:  # as large as the images are
+            size = load_images(self.evaluation.data, "train").image_size
         paths = {"data": self.evaluation.data, "recipe": self.evaluation.recipe}
         absolute = {key: _absolute(text) for key, text in paths.items()}
         fixed = {"fingerprint": space.fingerprint(), "weights": _absolute(self.space.weights)}
+        evaluation = self.evaluation.model_copy(update={"image_size": size, **absolute})
+        fidelity = self.fidelity
+        if fidelity is not None:
+            fidelity = fidelity.resolved(evaluation, self.epochs_in_full())
+            evaluation = evaluation.model_copy(update={"epochs": fidelity.rungs[-1].epochs})
         return self.model_copy(
             update={
                 "space": self.space.model_copy(update=fixed),
-                "evaluation": self.evaluation.model_copy(update={"image_size": size, **absolute}),
+                "evaluation": evaluation,
+                "fidelity": fidelity,
             }
         )
+
+    def epochs_in_full(self) -> int:
+        """Of a candidate's training to its end: the evaluation's, else the last rung's, else the
+        recipe's."""
+        if self.evaluation.epochs is None and self.fidelity is not None and self.fidelity.rungs:
+            return self.fidelity.rungs[-1].epochs
+        return load_recipe(self.evaluation.recipe, self.evaluation.recipe_overrides()).epochs
+
+    @property
+    def rungs(self) -> int:
+        """How many times a candidate may be scored."""
+        return 1 if self.fidelity is None else len(self.fidelity.rungs)
+
+    def epochs_spent(self, rung: int) -> float:
+        """What an evaluation at this rung takes, in epochs over the images in full."""
+        return self.epochs_in_full() if self.fidelity is None else self.fidelity.epochs_spent(rung)
+
+    def epochs_a_trial(self) -> float:
+        """What a trial takes in the mean."""
+        fidelity = self.fidelity
+        return self.epochs_in_full() if fidelity is None else fidelity.epochs_a_trial()
+
+    def epochs_at_most(self) -> float | None:
+        """What its trials, or its epochs, allow in all; None where only time is given."""
+        budget = self.budget
+        allowed = [budget.epochs] if budget.epochs is not None else []
+        if budget.trials is not None:
+            allowed.append(budget.trials * self.epochs_a_trial())
+        return min(allowed, default=None)
 
     def with_means_of(self, other: RunFile) -> RunFile:
         """This run with the budget and resources of another, which is the same but for these.
@@ -147,11 +189,11 @@ def parse_run_file(table: Mapping[str, Any], where: str) -> RunFile:
     try:
         run = RunFile.model_validate(table)
         _check(run)
+        return run.resolved()
     except ValidationError as error:
         raise InputError(f"{where}: {first_fault(RunFile, error)}") from None
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return run.resolved()
 
 
 def _check(run: RunFile) -> None:
@@ -163,8 +205,8 @@ def _check(run: RunFile) -> None:
             f"run began ({run.space.fingerprint}, now {fingerprint}); its candidates mean another "
             "thing"
         )
-    if run.budget.trials is None and run.budget.seconds is None:
-        raise InputError("budget: give trials, seconds or both")
+    if not any((run.budget.trials, run.budget.seconds, run.budget.epochs)):
+        raise InputError("budget: give at least one of trials, seconds and epochs")
     if not run.objectives:
         raise InputError('objectives: give at least one, such as accuracy = "max"')
     for name in run.objectives:

@@ -1,7 +1,8 @@
 """The folder of a run, the truth about it: `run.toml`, `trials.jsonl`, `front.json`.
 
 `trials.jsonl` is append-only: one line a finished evaluation, on disk before the strategy is
-told. A search killed at any instant loses at most the evaluations in flight.
+told. A search killed at any instant loses at most the evaluations in flight. Where candidates are
+trained in rungs, `paused/` holds where those stand that may go on.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ logger = logging.getLogger(__name__)
 class TrialRecord:
     """One line of `trials.jsonl`.
 
-    number: of the trial, from 0. scores: None where it failed, for the `reason` given.
+    number: of the trial, from 0; where trials are trained in rungs, each rung that one finishes
+    is a line with its number. scores: None where it failed, for the `reason` given.
     train_seconds: spent on training and scoring by the worker. wall_seconds: from proposal to
-    result. elapsed_seconds: of the run at that moment, pauses between resumes left out.
+    result. elapsed_seconds: of the run at that moment, pauses between resumes left out. curve:
+    training loss by epoch. rung: from 0. epochs: that this evaluation trained, as epochs over the
+    images in full.
     """
 
     number: int
@@ -41,6 +45,8 @@ class TrialRecord:
     elapsed_seconds: float = 0.0
     attempts: int = 1
     curve: tuple[float, ...] = field(default=())
+    rung: int = 0
+    epochs: float = 0.0
 
     def to_line(self) -> str:
         """The record as one line of JSON, with its newline."""
@@ -154,6 +160,13 @@ class RunFolder:
         Raises `InputError` where another process is running it.
         """
         return locked(self.path, f"{self.path}: another process is running this search")
+
+
+def at_highest_rung(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The successful records that can be compared: those of the highest rung that any reached."""
+    done = [record for record in records if record.scores is not None]
+    highest = max((record.rung for record in done), default=0)
+    return [record for record in done if record.rung == highest]
 
 
 def _is_empty(folder: Path) -> bool:

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from search_space import Candidate, InputError, structural_hash
 from search_space.errors import RunError
-from senet_nas.search.outcome import Outcome, Trials
+from senet_nas.search.halving import Halving
+from senet_nas.search.outcome import Outcome, Task, Trials
+from senet_nas.search.paused import FOLDER, Paused
 from senet_nas.search.preparation import build_strategy, preflight
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
@@ -43,43 +45,83 @@ class Running:
         self.records = folder.trials()
         for line, record in enumerate(self.records, start=1):
             try:
-                self.strategy.tell(record.candidate, record.scores)
+                self.strategy.tell(record.candidate, record.scores, record.rung)
             except InputError as error:
                 raise InputError(f"{folder.trials_file}: line {line}: {error}") from None
+        self._halving = self._make_halving()
         self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
         self._started = time.perf_counter()
-        self._in_flight = 0
-        self._next_number = 1 + max((r.number for r in self.records), default=-1)
+        self._candidates = {record.number: record.candidate for record in self.records}
+        self._epochs = sum(record.epochs for record in self.records)
+        self._in_flight: dict[int, float] = {}  # trial to the epochs that it takes
+        self._next_number = 1 + max(self._candidates, default=-1)
+
+    def _make_halving(self) -> Halving | None:
+        fidelity = self.run.fidelity
+        if fidelity is None:
+            return None
+        states = Paused(self.folder.path / FOLDER)
+        return Halving(fidelity, self.run.objectives, states, self.records)
 
     def elapsed_seconds(self) -> float:
         """Seconds that this run has been running, over all of its starts."""
         return self._elapsed_before + time.perf_counter() - self._started
 
+    def next_task(self) -> Task | None:
+        """The next evaluation: of a trial that goes on, where one may, else of a new one. None to
+        wait. Raises StopIteration when the budget is spent or the space exhausted."""
+        due = None if self._halving is None else self._halving.next()
+        if self._halving is not None and due is not None:
+            self._check_budget(due[1])
+            self._halving.promote(due[0])
+            return self._start(Task(due[0], self._candidates[due[0]], due[1]))
+        try:
+            asked = self.ask()
+        except StopIteration:
+            if self._halving is None or not self._in_flight:
+                raise
+            self._check_budget(0)
+            return None  # what is in flight may let another go on
+        return None if asked is None else self._start(Task(*asked))
+
     def ask(self) -> tuple[int, Candidate] | None:
-        """The next trial; None to wait. Raises StopIteration when the budget is spent or the
-        space exhausted."""
-        budget = self.run.budget
-        if budget.trials is not None and len(self.records) + self._in_flight >= budget.trials:
+        """The next new trial; None to wait. Raises StopIteration as `next_task`."""
+        trials = self.run.budget.trials
+        if trials is not None and len(self._candidates) >= trials:
             raise StopIteration
-        if budget.seconds is not None and self.elapsed_seconds() >= budget.seconds:
-            raise StopIteration
+        self._check_budget(0)
         candidate = self.strategy.ask()
         if candidate is None:
             if self.strategy.exhausted or not self._in_flight:
                 raise StopIteration
             return None
-        self._in_flight += 1
         self._next_number += 1
         return self._next_number - 1, candidate
 
-    def record(self, outcome: Outcome) -> None:
-        """Put a trial on disk, then tell the strategy.
+    def _start(self, task: Task) -> Task:
+        self._in_flight[task.number] = self.run.epochs_spent(task.rung)
+        self._candidates[task.number] = task.candidate
+        return task
 
-        Raises `RunError` where the first trials all failed for the same reason."""
+    def _check_budget(self, rung: int) -> None:
+        """Raise StopIteration where time is over, or there aren't the epochs for this rung."""
+        budget = self.run.budget
+        if budget.seconds is not None and self.elapsed_seconds() >= budget.seconds:
+            raise StopIteration
+        if budget.epochs is not None:
+            spent = self._epochs + sum(self._in_flight.values())
+            if spent + self.run.epochs_spent(rung) > budget.epochs * (1 + 1e-9):
+                raise StopIteration
+
+    def record(self, outcome: Outcome) -> None:
+        """Put an evaluation on disk, then tell the strategy.
+
+        Raises `RunError` where the first ones all failed for the same reason."""
+        task = outcome.task
         record = TrialRecord(
-            number=outcome.number,
-            candidate=outcome.candidate,
-            architecture=structural_hash(self.space.build(outcome.candidate)),
+            number=task.number,
+            candidate=task.candidate,
+            architecture=structural_hash(self.space.build(task.candidate)),
             scores=outcome.scores,
             reason=outcome.reason,
             train_seconds=round(outcome.train_seconds, 3),
@@ -87,11 +129,15 @@ class Running:
             elapsed_seconds=round(self.elapsed_seconds(), 3),
             attempts=outcome.attempts,
             curve=tuple(round(loss, 4) for loss in outcome.curve),
+            rung=task.rung,
+            epochs=self._in_flight.pop(task.number),
         )
         self.folder.append(record)
         self.records.append(record)
-        self._in_flight -= 1
-        self.strategy.tell(record.candidate, record.scores)
+        self._epochs += record.epochs
+        self.strategy.tell(record.candidate, record.scores, record.rung)
+        if self._halving is not None:
+            self._halving.enter(record)
         self.progress.finished(record)
         reasons = {each.reason for each in self.records}
         if len(self.records) == HOPELESS and None not in reasons and len(reasons) == 1:
@@ -105,15 +151,21 @@ class Running:
             return
         self.progress.start(self.run, self.records)
         self._started = time.perf_counter()
-        trials = Trials(self.ask, self.record, lambda: self.progress.tick(self.elapsed_seconds()))
-        run_trials(self.run, trials, start_file(self.folder))
+        trials = Trials(
+            self.next_task, self.record, lambda: self.progress.tick(self.elapsed_seconds())
+        )
+        states = self.folder.path / FOLDER
+        run_trials(self.run, trials, states, start_file(self.folder))
 
     def is_over(self) -> bool:
         """Whether the budget was spent before this start."""
-        trials, seconds = self.run.budget.trials, self.run.budget.seconds
-        return (trials is not None and len(self.records) >= trials) or (
-            seconds is not None and self.elapsed_seconds() >= seconds
-        )
+        due = None if self._halving is None else self._halving.next()
+        try:
+            self._check_budget(due[1] if due else 0)
+        except StopIteration:
+            return True
+        trials = self.run.budget.trials
+        return due is None and trials is not None and len(self._candidates) >= trials
 
 
 def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:

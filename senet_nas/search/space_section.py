@@ -22,8 +22,8 @@ class SpaceSection(Section):
 
     se: for the last two, options at each place by SE's field, such as r = [4, 16]. where: kinds
     of places in a retrofitted network, or names and patterns of modules. weights: what it starts
-    from: `pretrained`, `random` or a file. fingerprint: of the decisions, as the run began with
-    them.
+    from: `pretrained`, `random` or a file. mean, std: of each channel, 0 to 1, the normalisation
+    that they expect. fingerprint: of the decisions, as the run began with them.
     """
 
     name: str | None = None
@@ -32,15 +32,17 @@ class SpaceSection(Section):
     se: dict[str, Any] = Field(default={})
     where: list[str] | None = None
     weights: str | None = None
+    mean: list[float] | None = Field(default=None, min_length=3, max_length=3)
+    std: list[float] | None = Field(default=None, min_length=3, max_length=3)
     fingerprint: str | None = None
 
     def open(self) -> SearchSpace:
         """The space. Raises `InputError` for what isn't known or doesn't go together."""
         kind = self._kind()
-        given = {"se": self.se, "where": self.where, "weights": self.weights}
-        allowed = {"name": (), "published": ("se",), "retrofit": ("se", "where", "weights")}
-        for key, value in given.items():
-            if value and key not in allowed[kind]:
+        retrofit = ("se", "where", "weights", "mean", "std")
+        allowed = {"name": (), "published": ("se",), "retrofit": retrofit}
+        for key in retrofit:
+            if getattr(self, key) and key not in allowed[kind]:
                 goes_with = " or ".join(k for k in KINDS if key in allowed[k])
                 raise InputError(f"space.{key} goes with space.{goes_with}, not space.{kind}")
         where = None if self.where is None else tuple(self.where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -67,8 +68,10 @@ def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     here: Any = model
     for part in path:
         fields = getattr(here, "model_fields", None)
-        # In a mapping from names to sections any name leads to the section.
+        # In a mapping from names to sections any name leads to the section, in a list any number.
         here = get_args(here)[-1] if fields is None else fields[part].annotation
+        if NoneType in get_args(here):  # a section that may be absent
+            here = get_args(here)[0]
     return list(here.model_fields)
 
 

@@ -1,8 +1,9 @@
 """The one door to Ray Tune: candidates from a strategy go to reused workers, results come back.
 
 Each trial is one step of a Tune trainable whose actor is kept for the next, with the decoded
-images in it, so that a trial costs little beyond its training. Tune restarts a trial once where
-its worker failed; everything else about a trial is the project's own.
+images in it, so that a trial costs little beyond its training. Where trials are trained in rungs,
+each rung is a step, and `tune_scheduler` pauses them between. Tune restarts a trial once where its
+worker failed; everything else about a trial is the project's own.
 """
 
 from __future__ import annotations
@@ -27,24 +28,27 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from search_space import Candidate, InputError
+from search_space import InputError, structural_hash
 from search_space.registry import EXTENSIONS_VARIABLE
-from senet_nas.search.outcome import Asked, Outcome, Trials
+from senet_nas.search.fidelity_section import RungSection
+from senet_nas.search.outcome import Outcome, Task, Trials
+from senet_nas.search.paused import Paused
 from senet_nas.search.resources import workers
 from senet_nas.search.run_file import EvaluationSection, ResourcesSection, RunFile
 from senet_nas.search.space_section import SpaceSection
+from senet_nas.search.tune_scheduler import RungScheduler
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are ours to tell
 
 OBJECT_STORE_BYTES = 200 * 2**20
 
 
-def run_trials(run: RunFile, trials: Trials, start: Path | None = None) -> None:
-    """Run trials on Ray Tune until `trials.ask` raises StopIteration.
+def run_trials(run: RunFile, trials: Trials, states: Path, start: Path | None = None) -> None:
+    """Run trials on Ray Tune until `trials.next_task` raises StopIteration.
 
     Uses Ray where this process has started it, the cluster at RAY_ADDRESS where that is set, and
-    else starts Ray on this machine for this run. start: a file of weights to train from
-    (`Start`), which every worker must be able to read.
+    else starts Ray on this machine for this run. states: the folder of paused trials. start: a
+    file of weights to train from (`Start`). Every worker must be able to reach both.
     Raises `InputError` where the resources asked for aren't there.
     """
     ours = not ray.is_initialized()
@@ -54,8 +58,13 @@ def run_trials(run: RunFile, trials: Trials, start: Path | None = None) -> None:
         adapter = _Adapter(trials, _workers(run.resources))
         with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
             tune.Tuner(
-                _trainable(run, start),
-                tune_config=tune.TuneConfig(search_alg=adapter, num_samples=-1, reuse_actors=True),
+                _trainable(run, states, start),
+                tune_config=tune.TuneConfig(
+                    search_alg=adapter,
+                    scheduler=RungScheduler(adapter) if run.fidelity else None,
+                    num_samples=-1,
+                    reuse_actors=True,
+                ),
                 run_config=tune.RunConfig(
                     storage_path=storage,
                     verbose=0,
@@ -90,13 +99,15 @@ def _workers(resources: ResourcesSection) -> int:
     return workers(resources, there.get("CPU", 0.0), there.get("GPU", 0.0))
 
 
-def _trainable(run: RunFile, start: Path | None) -> Any:
+def _trainable(run: RunFile, states: Path, start: Path | None) -> Any:
     resources = {"cpu": run.resources.cpus_per_trial, "gpu": run.resources.gpus_per_trial}
     with_settings = tune.with_parameters(
         CandidateTrainable,
         settings={
             "space": run.space.model_dump(),
             "evaluation": run.evaluation.model_dump(),
+            "rungs": [rung.model_dump() for rung in run.fidelity.rungs] if run.fidelity else [],
+            "states": str(states.absolute()),
             "latency": "latency_ms" in {*run.objectives, *run.limits},
             "cpus": run.resources.cpus_per_trial,
             "gpus": run.resources.gpus_per_trial,
@@ -107,7 +118,7 @@ def _trainable(run: RunFile, start: Path | None) -> Any:
 
 
 class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
-    """One evaluation a trial, in an actor that stays and keeps its images."""
+    """One evaluation a step, in an actor that stays and keeps its images."""
 
     def setup(self, config: dict[str, Any], settings: dict[str, Any]) -> None:
         """Decode the images, once an actor."""
@@ -123,12 +134,14 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
         if 0 < settings["gpus"] < 1:
             torch.cuda.set_per_process_memory_fraction(settings["gpus"])
         start = None if settings["start"] is None else Start.load(Path(settings["start"]))
-        self._evaluate = Evaluator(evaluation, device, settings["latency"], start)
-        self._candidate: Candidate = tuple(config["candidate"])
+        rungs = [RungSection(**rung) for rung in settings["rungs"]]
+        self._evaluator = Evaluator(evaluation, device, settings["latency"], start, rungs)
+        self._states = Paused(Path(settings["states"]))
+        self.reset_config(config)
 
     def reset_config(self, config: dict[str, Any]) -> bool:
-        """Take the next trial. True: the actor can be reused."""
-        self._candidate = tuple(config["candidate"])
+        """Take the next task. True: the actor can be reused."""
+        self._task = Task(config["number"], tuple(config["candidate"]), config["rung"])
         return True
 
     def step(self) -> dict[str, Any]:
@@ -138,21 +151,33 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
         from senet_nas.training import NonFiniteLossError
 
         try:
-            evaluation = self._evaluate(self._space.build(self._candidate))
+            return self._evaluate(self._task)
         except (NonFiniteLossError, InputError) as error:
             return {"reason": str(error), "done": True}
+
+    def _evaluate(self, task: Task) -> dict[str, Any]:
+        """Where there are rungs above, where the trial stands is on disk before its result is
+        known."""
+        architecture = self._space.build(task.candidate)
+        identity = structural_hash(architecture)
+        below = task.rung - 1
+        before = self._states.load(task.number, below, identity) if task.rung else None
+        evaluation, state = self._evaluator.at_rung(architecture, task.rung, before)
+        is_last = task.rung == len(self._evaluator.rungs) - 1
+        if not is_last:
+            self._states.save(task.number, task.rung, identity, state)
         return {
             "scores": evaluation.scores,
             "curve": evaluation.curve,
             "train_seconds": evaluation.seconds,
-            "done": True,
+            "done": is_last,
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: a trial is one step."""
+        """Nothing: a trial is one step, or stands in the run's folder."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: a trial that is tried again starts anew."""
+        """Nothing: a trial that is tried again starts its step anew."""
 
 
 class _Adapter(Searcher):  # type: ignore[misc]
@@ -163,41 +188,68 @@ class _Adapter(Searcher):  # type: ignore[misc]
         self.trials = trials
         self.workers = workers
         self.error: BaseException | None = None
-        self._running: dict[str, tuple[Asked, float]] = {}
+        self.is_over = False
+        self._running: dict[str, tuple[Task, float, int]] = {}
+        self._paused: dict[int, Any] = {}  # Tune's own trials by number
+        self._promoted: list[Any] = []
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.error is not None:
-            return str(Searcher.FINISHED)
-        if len(self._running) >= self.workers:
+        if len(self._running) >= self.workers and self.error is None:
             return None
         try:
-            asked = self.trials.ask()
+            if self.error is not None:
+                raise StopIteration
+            task = self.trials.next_task()
         except StopIteration:
+            self.is_over = True
             return str(Searcher.FINISHED)
-        if asked is None:
+        if task is None:
             return None
-        self._running[trial_id] = asked, time.perf_counter()
-        return {"candidate": list(asked[1])}
+        config = {"candidate": list(task.candidate), "number": task.number, "rung": task.rung}
+        paused = self._paused.pop(task.number, None)
+        if paused is None:  # a new trial, or one that another start of the run has paused
+            self._running[trial_id] = task, time.perf_counter(), 0
+            return config
+        self._running[paused.trial_id] = task, time.perf_counter(), paused.num_failures
+        paused.set_config(config)
+        self._promoted.append(paused)
+        return None
+
+    def promoted(self) -> Any:
+        """A paused trial of Tune's that is to run now, None where there is none."""
+        return self._promoted.pop(0) if self._promoted else None
+
+    def let_go(self) -> list[Any]:
+        """Tune's trials that are paused at the end of the search, each given once."""
+        paused, self._paused = (self._paused, {}) if self.is_over else ({}, self._paused)
+        return list(paused.values())
+
+    def pause(self, trial: Any, result: dict[str, Any]) -> None:
+        """Record a rung that a trial has finished, and that isn't the last."""
+        number = self._running[trial.trial_id][0].number
+        self.finish(trial, result)
+        self._paused[number] = trial
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Nothing: the listener has the whole trial, with what went wrong."""
 
-    def finish(self, trial: Any, failed: bool) -> None:
-        """Record a trial that is over, for good or ill."""
-        (number, candidate), started = self._running.pop(trial.trial_id)
-        result = {} if failed else trial.last_result or {}
-        scores = result.get("scores")
+    def finish(self, trial: Any, result: dict[str, Any] | None) -> None:
+        """Record an evaluation that is over. result: None where it failed."""
+        if trial.trial_id not in self._running:  # paused, and let go at the end of the run
+            return
+        task, started, failures = self._running.pop(trial.trial_id)
+        given = result or {}
+        scores = given.get("scores")
         outcome = Outcome(
-            number,
-            candidate,
+            task,
             scores,
-            None if scores else result.get("reason") or _reason(trial),
-            result.get("train_seconds", 0.0),
+            None if scores else given.get("reason") or _reason(trial),
+            given.get("train_seconds", 0.0),
             time.perf_counter() - started,
-            trial.num_failures + (not failed),
-            tuple(result.get("curve", ())),
+            trial.num_failures - failures + (result is not None),
+            tuple(given.get("curve", ())),
         )
         try:
             self.trials.record(outcome)
@@ -215,7 +267,7 @@ class _Adapter(Searcher):  # type: ignore[misc]
 
 
 class _Listener(tune.Callback):  # type: ignore[misc]
-    """Tells the adapter of every trial that is over."""
+    """Tells the adapter of every evaluation that is over."""
 
     def __init__(self, adapter: _Adapter) -> None:
         self.adapter = adapter
@@ -226,11 +278,17 @@ class _Listener(tune.Callback):  # type: ignore[misc]
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.adapter.trials.tick()
 
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if not result["done"]:
+            self.adapter.pause(trial, result)
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.adapter.finish(trial, failed=False)
+        self.adapter.finish(trial, trial.last_result or {})
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.adapter.finish(trial, failed=True)
+        self.adapter.finish(trial, None)
 
 
 def _reason(trial: Any) -> str:

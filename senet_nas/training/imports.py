@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from senet_nas.nn.foreign.importing import import_network
-from senet_nas.nn.foreign.source import load_source
+from senet_nas.nn.foreign.source import IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, load_source
 from senet_nas.training.checkpoint import Checkpoint, rgb
 
 
@@ -30,15 +30,16 @@ def import_checkpoint(
     the outputs differ.
     """
     source = load_source(reference, num_classes, weights, seed)
-    network, architecture = import_network(source.model, source.image_size)
+    size = source.image_size or IMAGENET_SIZE
+    network, architecture = import_network(source.model, size)
     outputs = source.model_outputs()
     return Checkpoint(
         architecture,
         network.state_dict(),
         source.classes or tuple(str(number) for number in range(outputs)),
-        rgb(source.mean),
-        rgb(source.std),
-        source.image_size,
+        rgb(source.mean or IMAGENET_MEAN),
+        rgb(source.std or IMAGENET_STD),
+        size,
         {
             "source": reference,
             **_library(reference),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,7 @@ METRICS_FILE = "metrics.jsonl"
 
 def save_state(out: Path, state: TrainingState, identity: dict[str, Any], seconds: float) -> None:
     """Write where training stands. identity: what must be the same to go on. seconds: trained."""
-    tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
-    tensors |= {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
-    about = {"epoch": state.epoch, "seconds": seconds, "identity": identity}
-    save_tensors(out / STATE_FILE, tensors, about)
+    write_state(out / STATE_FILE, state, {"seconds": seconds, "identity": identity})
 
 
 def load_state(out: Path, identity: dict[str, Any]) -> tuple[TrainingState | None, float]:
@@ -34,15 +32,30 @@ def load_state(out: Path, identity: dict[str, Any]) -> tuple[TrainingState | Non
     path = out / STATE_FILE
     if not path.exists():
         return None, 0.0
-    tensors, about = load_tensors(path, "training state")
-    if not {"epoch", "seconds", "identity"} <= about.keys():
+    state, about = read_state(path)
+    if not {"seconds", "identity"} <= about.keys():
         raise InputError(f"{path}: not a training state of senet-nas")
     check_identity(path, about["identity"], identity)
+    return state, float(about["seconds"])
+
+
+def write_state(path: Path, state: TrainingState, about: Mapping[str, Any]) -> None:
+    """Write where training stands, and JSON about it, by way of a temporary file."""
+    tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
+    tensors |= {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
+    save_tensors(path, tensors, {**about, "epoch": state.epoch})
+
+
+def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
+    """What `write_state` wrote. Raises `InputError` where it is missing or damaged."""
+    tensors, about = load_tensors(path, "training state")
+    if "epoch" not in about:
+        raise InputError(f"{path}: not a training state of senet-nas")
     weights, momentum = (
         {name.removeprefix(kind): t for name, t in tensors.items() if name.startswith(kind)}
         for kind in ("weights/", "momentum/")
     )
-    return TrainingState(int(about["epoch"]), weights, momentum), float(about["seconds"])
+    return TrainingState(int(about["epoch"]), weights, momentum), about
 
 
 def check_identity(path: Path, found: dict[str, Any], identity: dict[str, Any]) -> None:

@@ -43,8 +43,10 @@ class AskTell:
         objectives: Objectives,
         seed: int,
         first: Sequence[Candidate] = (),
+        rungs: int = 1,
     ) -> None:
         checks.integer("seed", seed, least=0)
+        self._rungs = rungs
         self.space = space
         self.objectives = objectives
         self._proposer = proposer
@@ -52,6 +54,7 @@ class AskTell:
         self._ledger = ledger
         self._first = [space.normalise(candidate) for candidate in first]
         self._front = Front(len(objectives.names))
+        self._front_rung = 0
         self._exhausted = False
 
     @property
@@ -80,7 +83,9 @@ class AskTell:
         None where there is none: for good if `exhausted`, else until a pending trial is told.
         """
         rng = np.random.default_rng([self._seed, self.number])
-        given = next((candidate for candidate in self._first if self._ledger.is_free(candidate)), None)
+        given = next(
+            (candidate for candidate in self._first if self._ledger.is_free(candidate)), None
+        )
         found = given or self._propose(rng) or self._walk(rng)
         if found is None and self._is_small:
             found = self._unseen.first_from(self.space.sample(rng))
@@ -89,29 +94,44 @@ class AskTell:
             self._ledger.ask(found)
         return found
 
-    def tell(self, candidate: Sequence[int], scores: Mapping[str, Any] | None) -> None:
+    def tell(
+        self, candidate: Sequence[int], scores: Mapping[str, Any] | None, rung: int = 0
+    ) -> None:
         """The scores of a candidate, asked for or not; None where its evaluation failed.
 
+        rung: how far it was trained, where the strategy was made for several; a candidate may be
+        told again at a higher one, and what it was told before holds where it fails there.
         Objectives that are known before training may be left out; scores that are no objectives
         are kept in the record. Raises `InputError`, and changes nothing, where an objective is
         missing or not finite, or the candidate was told before. Another candidate of the same
         network is taken in: an older record may hold both.
         """
+        checks.integer("rung", rung, least=0)
+        if rung >= self._rungs:
+            raise InputError(f"rung must be below {self._rungs}, the number of rungs, not {rung}")
         told = self.space.normalise(candidate)
-        if told in self._ledger.told:
-            earlier = self._ledger.told[told].number
-            raise InputError(f"candidate {told} was told before, as trial {earlier}")
+        earlier = self._ledger.told.get(told)
+        if earlier is not None and (rung <= earlier.rung or earlier.scores is None):
+            raise InputError(f"candidate {told} was told before, as trial {earlier.number}")
         record = None if scores is None else self._completed(told, scores)
         losses = () if record is None else self.objectives.losses(record)
-        trial = Trial(len(self._ledger.told), told, record, losses)
-        self._ledger.tell(trial)
+        number = len(self._ledger.told) if earlier is None else earlier.number
+        trial = Trial(number, told, record, losses, rung)
+        if record is not None or earlier is None:
+            self._ledger.tell(trial)
         if record is not None:
-            self._front.add(trial)
+            self._add_to_front(trial)
             self._proposer.learn(trial)
+
+    def _add_to_front(self, trial: Trial) -> None:
+        if trial.rung > self._front_rung:
+            self._front, self._front_rung = Front(len(self.objectives.names)), trial.rung
+        if trial.rung == self._front_rung:
+            self._front.add(trial)
 
     def front(self) -> list[tuple[Candidate, dict[str, Any]]]:
         """The non-dominated candidates with their scores, in the order of arrival; of candidates
-        with equal objectives the first."""
+        with equal objectives the first. Where training has rungs, of those at the highest one."""
         return [(trial.candidate, dict(trial.scores or {})) for trial in self._front.trials]
 
     def _completed(self, candidate: Candidate, scores: Mapping[str, Any]) -> dict[str, Any]:

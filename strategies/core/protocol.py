@@ -17,13 +17,14 @@ class Trial:
 
     number: its place in the order of arrival, from 0. scores: everything that was measured, or
     None where the evaluation failed. losses: the objectives as numbers to minimise, in their
-    order; empty where it failed.
+    order; empty where it failed. rung: how far it was trained, where a search trains in rungs.
     """
 
     number: int
     candidate: Candidate
     scores: Mapping[str, Any] | None
     losses: tuple[float, ...]
+    rung: int = 0
 
 
 class Proposer(Protocol):

@@ -1,6 +1,8 @@
 """timm's and torchvision's networks read as ours: the same parameters, the same outputs with their
 weights, the published architecture; and what isn't expressible is named."""
 
+from functools import partial
+
 import pytest
 import timm
 import torch
@@ -12,25 +14,38 @@ from search_space.errors import RunError
 from senet_nas.nn.foreign.importing import import_network, read_network, weight_names
 
 IMAGE_SIZE = 80
+WITH_HEADS = ("googlenet", "inception_v3")
 
 # Of each family the small ones, and of each library's way to write a block at least one.
 VARIANTS = [
     "torchvision:resnet18",
     "timm:resnet26",
     "timm:seresnet18",
+    "timm:resnet10t",
+    "timm:resnet14t",
     "timm:legacy_seresnext26_32x4d",
+    "timm:legacy_seresnet18",
+    "timm:gernet_s",
+    "timm:seresnext26ts",
     "torchvision:regnet_y_400mf",
     "timm:regnetx_002",
     "timm:regnety_004",
     "torchvision:efficientnet_b0",
     "timm:efficientnet_lite0",
     "timm:tinynet_e",
+    "timm:tf_efficientnet_b0",
+    "timm:tf_efficientnetv2_b0",
+    "timm:efficientnet_es",
+    "timm:mobilenet_edgetpu_v2_xs",
+    "timm:fbnetc_100",
     "torchvision:mobilenet_v2",
     "timm:mobilenetv2_050",
     "torchvision:mobilenet_v3_small",
     "torchvision:mobilenet_v3_large",
     "timm:mobilenetv3_large_075",
     "timm:mobilenetv3_small_050",
+    "timm:tf_mobilenetv3_small_minimal_100",
+    "timm:mobilenetv3_rw",
     "torchvision:mnasnet0_5",
     "timm:mnasnet_small",
     "timm:semnasnet_075",
@@ -39,6 +54,7 @@ VARIANTS = [
     "timm:lcnet_035",
     "timm:mobilenetv1_100",
     "torchvision:shufflenet_v2_x0_5",
+    "torchvision:googlenet",
     "timm:resnetv2_18",
 ]
 
@@ -64,26 +80,28 @@ PUBLISHED = [
     ("torchvision:mobilenet_v3_small", "mobilenet_v3_small"),
     ("torchvision:shufflenet_v2_x0_5", "shufflenet_v2_x0_5"),
     ("torchvision:shufflenet_v2_x1_0", "shufflenet_v2"),
+    ("torchvision:efficientnet_v2_s", "efficientnet_v2_s"),
+    ("torchvision:densenet121", "densenet121"),
+    ("timm:densenet201", "densenet201"),
     ("torchvision:vgg16_bn", "vgg16"),
     ("torchvision:vgg11", "vgg11_no_norm"),
     ("timm:inception_resnet_v2/0.2", "inception_resnet_v2"),
 ]
 
 REFUSED = [
-    ("timm:resnet50d", "ResNet.layer2.0.downsample.0: AvgPool2d"),
+    ("timm:resnetaa50", "ResNet.maxpool: AvgPool2d"),
     ("timm:resnetblur50", "ResNet.maxpool.0: MaxPool2d"),
     ("timm:ecaresnet26t", "ResNet.layer1.0.se: EcaModule is not Squeeze-and-Excitation"),
     ("timm:resnest14d", "ResNet.layer1.0: ResNestBottleneck"),
     ("timm:resnet50_gn", "ResNet.bn1: GroupNorm"),
     ("timm:skresnet18", "ResNet.layer1.0: SelectiveKernelBasic"),
-    ("timm:legacy_seresnet18", "SENet.layer1.0: a ReLU between the last norm and SE"),
-    ("timm:tf_efficientnet_b0", "EfficientNet.blocks.1.0.conv_dw: Conv2dSame"),
     ("timm:mixnet_s", "EfficientNet.blocks.1.0.conv_pw: MixedConv2d"),
-    ("timm:fbnetc_100", "EfficientNet.blocks.0.0: a 1x1 that doesn't expand"),
+    ("timm:resnet61q", "ByobNet.stages.0.0: EdgeBlock"),
+    ("timm:repvgg_a0", "ByobNet.stages.0.0: RepVggBlock"),
+    ("timm:densenetblur121d", "DenseNet.features.pool0: Sequential"),
     ("timm:mobilenetv4_conv_small", "MobileNetV3.blocks.2.0: UniversalInvertedResidual"),
-    ("torchvision:efficientnet_v2_s", "EfficientNet.features.1.0: FusedMBConv"),
     ("timm:resnetv2_50x1_bit", "ResNetV2.stem.conv: StdConv2d"),
-    ("torchvision:densenet121", "densenet.DenseNet is of no family"),
+    ("torchvision:convnext_tiny", "convnext.ConvNeXt is of no family"),
 ]
 
 
@@ -93,7 +111,8 @@ def make(reference: str, num_classes: int = 7) -> nn.Module:
     name, _, dropout = name.partition("/")
     torch.manual_seed(0)
     if library == "torchvision":
-        return torchvision.models.get_model(name, weights=None, num_classes=num_classes)
+        plain = {"aux_logits": False, "init_weights": False} if name in WITH_HEADS else {}
+        return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **plain)
     settings = {"drop_rate": float(dropout)} if dropout else {}
     return timm.create_model(name, num_classes=num_classes, **settings)
 
@@ -162,11 +181,38 @@ def bottlenecks() -> nn.Module:
 
 
 def preactivated() -> nn.Module:
-    """Bottlenecks with pre-activation."""
-    return timm.models.resnetv2.ResNetV2(
-        (2, 1), (32, 64), num_classes=7, stem_chs=8, stem_type="deep",
+    """Bottlenecks with pre-activation, the last of which averages before its projection."""
+    model = timm.models.resnetv2.ResNetV2(
+        (2, 1), (32, 64), num_classes=7, stem_chs=8, stem_type="deep", avg_down=True,
         conv_layer=timm.layers.create_conv2d, norm_layer=timm.layers.BatchNormAct2d,
     )  # fmt: skip
+    assert isinstance(model.stages[1].blocks[0].downsample.pool, nn.AvgPool2d)
+    return model
+
+
+def fused() -> nn.Module:
+    """EfficientNetV2's units: one that keeps its width, and of others one of each kind."""
+    units = torchvision.models.efficientnet
+    return units.EfficientNet(
+        [
+            units.FusedMBConvConfig(1, 3, 1, 8, 8, 2),
+            units.FusedMBConvConfig(4, 3, 2, 8, 16, 2),
+            units.MBConvConfig(4, 3, 2, 16, 24, 2),
+        ],
+        0.2,
+        num_classes=7,
+        norm_layer=partial(nn.BatchNorm2d, eps=1e-3),
+    )
+
+
+def dense() -> nn.Module:
+    """torchvision's."""
+    return torchvision.models.DenseNet(8, (2, 1, 1), 16, bn_size=3, num_classes=7)
+
+
+def timm_dense() -> nn.Module:
+    """With a stem of three convolutions."""
+    return timm.models.densenet.DenseNet(8, (2, 2), num_classes=7, stem_type="deep", drop_rate=0.2)
 
 
 def timm_vgg() -> nn.Module:
@@ -174,6 +220,31 @@ def timm_vgg() -> nn.Module:
     return timm.models.vgg.VGG(
         [8, "M", 8, "M", 8, "M", 16, 16, "M"], num_classes=7, mlp_ratio=0.01, drop_rate=0.5
     )
+
+
+def inception_v3() -> nn.Module:
+    """One module of each kind."""
+    model = make("torchvision:inception_v3")
+    for name in ("Mixed_5c", "Mixed_6c", "Mixed_6d"):
+        delattr(model, name)
+    model.Mixed_5d = torchvision.models.inception.InceptionA(256, 64)
+    model._forward = partial(in_a_row, model)
+    return model
+
+
+def in_a_row(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+    *features, (_, pooling), (_, dropout), (_, classifier) = model.named_children()
+    for _, module in features:
+        x = module(x)
+    return classifier(dropout(pooling(x)).flatten(1)), None
+
+
+def inception_v4() -> nn.Module:
+    """One module of each kind."""
+    model = make("timm:inception_v4")
+    kinds = {type(module): module for module in model.features[3:]}
+    model.features = nn.Sequential(*model.features[:3], *kinds.values())
+    return model
 
 
 def inception() -> nn.Module:
@@ -184,10 +255,23 @@ def inception() -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("build", [bottlenecks, preactivated, timm_vgg, inception])
+@pytest.mark.parametrize(
+    "build",
+    [
+        bottlenecks,
+        preactivated,
+        fused,
+        dense,
+        timm_dense,
+        timm_vgg,
+        inception_v3,
+        inception_v4,
+        inception,
+    ],
+)
 def test_networks_put_together_from_a_familys_parts(build):
     torch.manual_seed(0)
-    assert_same(build(), 91 if build is inception else IMAGE_SIZE)
+    assert_same(build(), 91 if "inception" in build.__name__ else IMAGE_SIZE)
 
 
 @pytest.mark.parametrize(("reference", "name"), PUBLISHED)
@@ -247,6 +331,24 @@ def test_a_network_that_computes_something_else_is_not_imported():
     block = torchvision.models.resnet.BasicBlock
     with pytest.raises(RunError, match="something else in evaluation"):
         import_network(Scaled(block, [1, 1, 1, 1], num_classes=3))
+
+
+def test_a_network_that_computes_something_else_on_large_maps_alone_is_not_imported():
+    """timm's VGG slides its fully connected layers over maps that are larger than 7x7."""
+    with pytest.raises(RunError, match="something else in evaluation at 144 pixels"):
+        import_network(timm_vgg(), 144)
+
+
+def test_heads_for_training_alone_are_left_out():
+    model = torchvision.models.googlenet(weights=None, num_classes=7, init_weights=False)
+    network, _ = import_network(model, 104)
+    heads = sum(p.numel() for name in ("aux1", "aux2") for p in getattr(model, name).parameters())
+    own, foreign = (sum(p.numel() for p in m.parameters()) for m in (network, model))
+    assert own + heads == foreign
+    assert model.aux1 is not None
+    model.transform_input = True
+    with pytest.raises(InputError, match="transform_input = True is not expressible"):
+        read_network(model)
 
 
 def test_other_inputs_than_three_channels_are_refused():

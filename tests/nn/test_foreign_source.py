@@ -8,9 +8,11 @@ import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torchvision.models import WeightsEnum
 
 from search_space import InputError
-from senet_nas.nn.foreign.source import load_source
+from senet_nas.nn.foreign.importing import read_network
+from senet_nas.nn.foreign.source import IMAGENET_MEAN, IMAGENET_STD, load_source
 from senet_nas.nn.foreign.weights_file import read_weights
 
 SMALL = "timm:lcnet_035"
@@ -182,6 +184,38 @@ def test_a_function_of_the_users_own(own_networks, tmp_path):
 def test_auxiliary_heads_are_left_out():
     model = load_source("torchvision:googlenet", 3, "random").model.train()
     assert isinstance(model(torch.randn(2, 3, 64, 64)), torch.Tensor)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_published_inceptions_are_normalised_as_they_do_themselves(name, monkeypatch):
+    """torchvision's own network turns ImageNet's normalisation into another one; ours is told of
+    that one instead. (Random weights in the place of those that would be downloaded.)"""
+    make = getattr(torchvision.models, name)
+    theirs = make(weights=None, transform_input=True, init_weights=False)
+    pixels = torch.rand(4, 3, 96, 96)
+    with torch.no_grad():
+        with_statistics_of(theirs, normalised(pixels, IMAGENET_MEAN, IMAGENET_STD))
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: theirs.state_dict())
+    source = load_source(f"torchvision:{name}")
+    read_network(source.model)
+    with torch.no_grad():
+        expected = theirs(normalised(pixels, IMAGENET_MEAN, IMAGENET_STD))
+        found = source.model(normalised(pixels, source.mean, source.std))
+    assert (found - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
+def with_statistics_of(network, images):
+    """In evaluation mode, with norms of these images, so that an image shows in the logits."""
+    norms = [m for m in network.eval().modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    network(images)
+    network.eval()
+
+
+def normalised(pixels, mean, std):
+    return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
 def test_timms_names_with_a_tag():

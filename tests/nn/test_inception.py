@@ -117,6 +117,18 @@ def test_stride_stands_in_the_last_large_layer_of_each_branch():
     assert module(torch.randn(2, 16, 9, 7)).shape == (2, 40, 5, 4)
 
 
+def test_convolutions_of_one_input_are_put_together_in_a_branch():
+    """Figure 15 of arXiv 1602.07261, left: the second 1x1 is computed once."""
+    branches = "1x1-4, 1x1-6 1x3-5+3x1-7"
+    unit = build_block(Block("inception", 16, extra=(("branches", branches),)), 16)
+    x = torch.randn(2, 16, 6, 6)
+    first, (reduce, (wide, tall)) = unit.head
+    reduced = reduce(x)
+    expected = torch.cat([first(x), wide(reduced), tall(reduced)], 1)
+    torch.testing.assert_close(unit(x), expected)
+    assert [c.kernel_size for c in convolutions(unit)] == [(1, 1), (1, 1), (1, 3), (3, 1)]
+
+
 def test_a_scaled_branch_is_gated_before_it_is_scaled():
     extra = (("scale", 0.25), ("last", "linear"))
     unit = build_block(Block("inception_residual", 16, se=SE(r=4), extra=extra), 16).eval()
@@ -138,7 +150,7 @@ def extra(**settings):
         (extra(branches="1x1-16, 3x3-0"), "a width of at least 1"),
         (extra(branches="1x1-16,"), "has no layers"),
         (extra(branches=16), "branches must be text, not 16"),
-        (extra(padding="valid"), "needs a stride of at least 2"),
+        (extra(branches="1x1-8, 1x3-4+3x-4"), "layer '3x-4' is not known"),
         ({"stride": 2, **extra(padding="valid", branches="1x1-8, 3x3-8")}, "must be of one size"),
         ({"groups": 3}, "groups = 3 does not divide"),
         ({"cell": "inception_residual", **extra(scale="half")}, "scale must be a number"),

@@ -18,13 +18,17 @@ EQUATIONS = {
     "conv3x3": lambda u, x: u.act(join(u, x, u.tail(u.se(u.head(x))))),
 }
 KEEP_WIDTH = ("max_pool", "norm_act")
-WITHOUT_STRIDE = ("norm_act", "dense")
+WITHOUT_STRIDE = ("norm_act", "dense", "dense_layer")
+GROWS = ("dense_layer",)
+DROPS_THE_EDGE = ("dense_transition",)
 
 
 def sides(cell, stride, *before):
     """Of the map that a cell makes of one with these sides."""
     if cell == "dense":
         return (1, 1)
+    if cell in DROPS_THE_EDGE:
+        return tuple(side // stride for side in before)
     return before if cell in WITHOUT_STRIDE else tuple(-(-side // stride) for side in before)
 
 
@@ -42,6 +46,8 @@ def together(unit, shortcut, branch):
 def make(cell, placement, stride, channels, in_channels=16):
     if cell in KEEP_WIDTH:
         channels = in_channels
+    elif cell in GROWS:
+        channels += in_channels
     stride = 1 if cell in WITHOUT_STRIDE else stride
     se = None if placement is None else SE(r=4, placement=placement)
     return build_block(Block(cell, channels, stride, expansion=0.5, se=se), in_channels).eval()
@@ -87,9 +93,10 @@ def test_widths_gated():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_cell_takes_a_kernel_of_5_and_odd_maps(cell):
-    block = Block(cell, 16, 1 if cell in WITHOUT_STRIDE else 2, kernel=5, se=SE(r=4))
+    channels = 24 if cell in GROWS else 16
+    block = Block(cell, channels, 1 if cell in WITHOUT_STRIDE else 2, kernel=5, se=SE(r=4))
     maps = build_block(block, 16)(torch.randn(2, 16, 7, 9))
-    assert maps.shape == (2, 16, *sides(cell, 2, 7, 9))
+    assert maps.shape == (2, channels, *sides(cell, 2, 7, 9))
 
 
 @pytest.mark.parametrize("cell", ["preact_basic", "preact_bottleneck"])

@@ -69,6 +69,12 @@ def test_a_file_of_ones_own_is_a_strategy(extension):
         make_strategy("my_strategy", PROBLEM.space, PROBLEM.objectives, steps=2)
 
 
+def test_a_strategy_without_settings_says_so(extension):
+    (extension / "my_strategy.py").write_text(MINE.replace("    step: int = 1\n", ""))
+    with pytest.raises(InputError, match="my_strategy has no settings, so not 'step'"):
+        make_strategy("my_strategy", PROBLEM.space, PROBLEM.objectives, step=2)
+
+
 def test_a_file_without_a_strategy_is_named(extension):
     (extension / "hollow.py").write_text("")
     with pytest.raises(InputError, match=r"'hollow'.*hollow\.py has no class `Strategy`"):
@@ -94,10 +100,26 @@ def attempt(name="nsga2", objectives=None, **arguments):
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ({"name": "nsga3"}, "strategy 'nsga3'.*did you mean 'nsga2'.*allowed: nsga2, random"),
+        ({"name": "nsga3"}, "strategy 'nsga3'.*did you mean 'nsga2'.*allowed: nsga2, optuna"),
         ({"name": "core"}, "strategy 'core' is not known"),
         ({"population": 3}, "nsga2: setting 'population'.*allowed: population_size, cross"),
-        ({"name": "random_search", "size": 3}, "random_search has no settings, so not 'size'"),
+        ({"name": "random_search", "bins": 0}, "random_search.bins must be a whole number of at l"),
+        (
+            {"name": "random_search", "uniform_over": "macs", "known": {"params": sum}},
+            r"random_search.uniform_over: 'macs' can't be computed.*\(known: params\)",
+        ),
+        ({"name": "surrogate", "initial": 1}, "surrogate.initial must be a whole number of at le"),
+        ({"name": "surrogate", "pool": "all"}, "surrogate.pool must be a whole number of at le"),
+        ({"name": "surrogate", "ledger": None}, "surrogate: setting 'ledger'.*allowed: initial"),
+        (
+            {"name": "policy_gradient", "target": 3e8, "cost": "accuracy"},
+            r"needs one objective to maximise.*to minimise: macs; cost: 'accuracy'\)",
+        ),
+        ({"name": "policy_gradient", "target": 0}, "policy_gradient.target must be a number of"),
+        (
+            {"name": "optuna_sampler", "sampler": "TPE"},
+            "optuna_sampler.sampler 'TPE' is not known.*TPESampler",
+        ),
         ({"population_size": 1}, "nsga2.population_size must be a whole number of at least 2"),
         ({"population_size": 2.5}, "nsga2.population_size must be a whole number"),
         ({"crossover_probability": 1.5}, "crossover_probability must be a number from 0 to 1"),

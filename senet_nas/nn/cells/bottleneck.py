@@ -7,7 +7,14 @@ from torch import nn
 
 from search_space import Block
 from search_space.values import round_channels
-from senet_nas.nn.layers import ACTIVATIONS, Whole, conv_norm, extra_settings, projection
+from senet_nas.nn.layers import (
+    ACTIVATIONS,
+    SHORTCUTS,
+    Whole,
+    conv_norm,
+    extra_settings,
+    projection,
+)
 from senet_nas.nn.placement import Unit
 
 
@@ -17,7 +24,8 @@ class Cell(Unit):
     extra: stride_in, where the stride stands: `kernel` (torchvision's and timm's ResNets) or
     `first`, the first 1x1 (the original's, and the SE paper's). As in SENet-154: first_divisor,
     of the inner width, for the width of the first 1x1; projection_kernel, of a projection that
-    has a stride.
+    has a stride. shortcut, where it is no identity: `projection`, or `avg`, which averages before
+    it (ResNet-D).
     """
 
     def __init__(self, block: Block, in_channels: int):
@@ -26,6 +34,7 @@ class Cell(Unit):
             stride_in=("kernel", "first"),
             first_divisor=Whole(1, least=1),
             projection_kernel=(1, 3),
+            shortcut=SHORTCUTS,
         )
         at_first = settings["stride_in"] == "first"
         first, spatial = (block.stride, 1) if at_first else (1, block.stride)
@@ -43,6 +52,12 @@ class Cell(Unit):
             head=head,
             head_channels=width,
             tail=conv_norm(width, block.channels),
-            shortcut=projection(in_channels, block.channels, block.stride, projection_kernel),
+            shortcut=projection(
+                in_channels,
+                block.channels,
+                block.stride,
+                projection_kernel,
+                averaged=settings["shortcut"] == "avg",
+            ),
             act=ACTIVATIONS[act](),
         )

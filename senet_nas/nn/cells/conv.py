@@ -11,12 +11,15 @@ class Cell(Unit):
     """kxk [+SE]. The block's expansion doesn't count.
 
     extra: bias, whether the convolution has one; norm, `batch` or `none`; padding, `same` (half
-    of the kernel) or `valid` (none).
+    of the kernel), `valid` (none) or `tf_same` (TensorFlow's, which depends on the map's size).
     """
 
     def __init__(self, block: Block, in_channels: int):
         settings = extra_settings(
-            block, bias=(False, True), norm=("batch", "none"), padding=("same", "valid")
+            block,
+            bias=(False, True),
+            norm=("batch", "none"),
+            padding=("same", "valid", "tf_same"),
         )
         head = conv_norm(
             in_channels,
@@ -27,6 +30,6 @@ class Cell(Unit):
             block.activation,
             bias=settings["bias"],
             norm=settings["norm"] == "batch",
-            padding=0 if settings["padding"] == "valid" else None,
+            padding=settings["padding"],
         )
         super().__init__(block, in_channels, head=head, head_channels=block.channels)

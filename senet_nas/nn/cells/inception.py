@@ -16,7 +16,8 @@ class Cell(Unit):
     channels (a pooling alone keeps the input's). Where they aren't given: a 1x1, a kxk, two kxk
     and a pooling with a 1x1, a quarter each, expansion being the width that a kxk reads over its
     own; with a stride no 1x1 branch, and the pooling has its share. padding: `valid`, where the
-    layers with the stride have none (as where Inception-v3 and v4 reduce the map).
+    layers that have the stride, or would have one, have none (as where Inception-v3 and v4 reduce
+    the map).
     """
 
     def __init__(self, block: Block, in_channels: int):

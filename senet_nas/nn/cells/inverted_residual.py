@@ -14,20 +14,37 @@ class Cell(Unit):
     """1x1 expand, kxk depthwise [+SE], 1x1 project, no activation after the sum.
 
     expansion: inner width over input width; at 1 the first 1x1 is left out. A shortcut stands
-    where stride is 1 and the width stays. Raises `InputError` for groups other than 1.
+    where stride is 1 and the width stays. extra: expand, `always` for a first 1x1 at expansion 1
+    too. shortcut, `none` for none anywhere. padding, `same` (half of the kernel) or `tf_same`
+    (TensorFlow's, which depends on the map's size). Raises `InputError` for groups other than 1.
     """
 
     def __init__(self, block: Block, in_channels: int):
-        extra_settings(block)
+        settings = extra_settings(
+            block,
+            expand=("where_wider", "always"),
+            shortcut=("identity", "none"),
+            padding=("same", "tf_same"),
+        )
         if block.groups != 1:
             raise InputError(
                 f"cell 'inverted_residual': groups must be 1 (it is depthwise), not {block.groups}"
             )
         width = round_channels(in_channels * block.expansion)
-        depthwise = conv_norm(width, width, block.kernel, block.stride, width, block.activation)
-        layers = [depthwise]
-        if block.expansion != 1:
-            layers.insert(0, conv_norm(in_channels, width, activation=block.activation))
+        act = block.activation
+        layers = [
+            conv_norm(
+                width,
+                width,
+                block.kernel,
+                block.stride,
+                width,
+                act,
+                padding=settings["padding"],
+            )
+        ]
+        if block.expansion != 1 or settings["expand"] == "always":
+            layers.insert(0, conv_norm(in_channels, width, activation=act))
         keeps_shape = block.stride == 1 and in_channels == block.channels
         super().__init__(
             block,
@@ -35,5 +52,5 @@ class Cell(Unit):
             head=nn.Sequential(*layers),
             head_channels=width,
             tail=conv_norm(width, block.channels),
-            shortcut=nn.Identity() if keeps_shape else None,
+            shortcut=nn.Identity() if keeps_shape and settings["shortcut"] == "identity" else None,
         )

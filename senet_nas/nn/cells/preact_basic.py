@@ -7,7 +7,7 @@ from torch import nn
 
 from search_space import Block
 from search_space.values import round_channels
-from senet_nas.nn.layers import conv_norm, extra_settings
+from senet_nas.nn.layers import SHORTCUTS, conv_norm, extra_settings
 from senet_nas.nn.preactivation import PREACTIVATES, PreactivatedUnit
 
 
@@ -15,11 +15,12 @@ class Cell(PreactivatedUnit):
     """kxk, kxk [+SE], each after its norm and activation. expansion: inner over output width.
 
     extra: preactivates, what reads the first norm and activation: `branch`, and the shortcut
-    where it is a projection; or `both`.
+    where it is a projection; or `both`. shortcut, where it is no identity: `projection`, or `avg`,
+    which averages before it (ResNet-D).
     """
 
     def __init__(self, block: Block, in_channels: int):
-        settings = extra_settings(block, preactivates=PREACTIVATES)
+        settings = extra_settings(block, preactivates=PREACTIVATES, shortcut=SHORTCUTS)
         width = round_channels(block.channels * block.expansion)
         kernel, groups = block.kernel, block.groups
         first = conv_norm(in_channels, width, kernel, block.stride, groups, block.activation)
@@ -30,4 +31,5 @@ class Cell(PreactivatedUnit):
             head_channels=width,
             tail=conv_norm(width, block.channels, kernel, groups=groups, norm=False),
             preactivates=settings["preactivates"],
+            averaged=settings["shortcut"] == "avg",
         )

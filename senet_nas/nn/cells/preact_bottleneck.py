@@ -6,7 +6,7 @@ from torch import nn
 
 from search_space import Block
 from search_space.values import round_channels
-from senet_nas.nn.layers import conv_norm, extra_settings
+from senet_nas.nn.layers import SHORTCUTS, conv_norm, extra_settings
 from senet_nas.nn.preactivation import PREACTIVATES, PreactivatedUnit
 
 
@@ -15,11 +15,17 @@ class Cell(PreactivatedUnit):
 
     extra: stride_in, where the stride stands: `kernel`, or `first`, the first 1x1 (the paper's
     code). preactivates, what reads the first norm and activation: `branch`, and the shortcut
-    where it is a projection; or `both`.
+    where it is a projection; or `both`. shortcut, where it is no identity: `projection`, or `avg`,
+    which averages before it (ResNet-D).
     """
 
     def __init__(self, block: Block, in_channels: int):
-        settings = extra_settings(block, stride_in=("kernel", "first"), preactivates=PREACTIVATES)
+        settings = extra_settings(
+            block,
+            stride_in=("kernel", "first"),
+            preactivates=PREACTIVATES,
+            shortcut=SHORTCUTS,
+        )
         at_first = settings["stride_in"] == "first"
         first, spatial = (block.stride, 1) if at_first else (1, block.stride)
         width = round_channels(block.channels * block.expansion)
@@ -35,4 +41,5 @@ class Cell(PreactivatedUnit):
             head_channels=width,
             tail=conv_norm(width, block.channels, norm=False),
             preactivates=settings["preactivates"],
+            averaged=settings["shortcut"] == "avg",
         )

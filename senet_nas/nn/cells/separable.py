@@ -10,20 +10,21 @@ from senet_nas.nn.placement import Unit
 class Cell(Unit):
     """kxk depthwise, 1x1 [+SE], each with norm and activation, without a shortcut.
 
-    The block's expansion doesn't count. Raises `InputError` for groups other than 1.
+    The block's expansion doesn't count. extra: padding, `same` (half of the kernel) or `tf_same`
+    (TensorFlow's, which depends on the map's size). Raises `InputError` for groups other than 1.
     """
 
     def __init__(self, block: Block, in_channels: int):
-        extra_settings(block)
+        padding = extra_settings(block, padding=("same", "tf_same"))["padding"]
         if block.groups != 1:
             raise InputError(
                 f"cell 'separable': groups must be 1 (it is depthwise), not {block.groups}"
             )
-        act = block.activation
+        act, width = block.activation, in_channels
         super().__init__(
             block,
             in_channels,
-            head=conv_norm(in_channels, in_channels, block.kernel, block.stride, in_channels, act),
+            head=conv_norm(width, width, block.kernel, block.stride, width, act, padding=padding),
             head_channels=in_channels,
             tail=conv_norm(in_channels, block.channels, activation=act),
         )

@@ -22,6 +22,9 @@ TOLERANCE = 1e-5  # of the logits' largest magnitude
 IMAGE_SIZES = (72, 104)
 BATCH = 2
 
+# They train with the network, and nothing of them is in its logits.
+AUXILIARY_HEADS = ("aux1", "aux2", "AuxLogits")
+
 Pair = tuple[nn.Module, nn.Module]
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -44,8 +47,8 @@ def import_network(model: nn.Module, image_size: int = 224) -> tuple[Network, Ar
     """A network of ours that computes what the model does, in evaluation mode on the CPU, and its
     architecture. The model stays as it is.
 
-    image_size: at which to compare where the model doesn't take small images. Raises `InputError`
-    for a model that isn't expressible, `RunError` where the outputs differ after all.
+    image_size: at which to compare too, beside small images. Raises `InputError` for a model that
+    isn't expressible or takes no such images, `RunError` where the outputs differ after all.
     """
     reading = read_network(model)
     architecture = reading.architecture()
@@ -132,13 +135,15 @@ def transfer(network: Network, reading: Reading) -> None:
 def compare(network: Network, model: nn.Module, image_size: int) -> None:
     """Raise `RunError` where the two differ on random images, in evaluation or in training.
 
-    In double precision, in which only a real difference shows, and in training without what is
-    random there, and with other norms, since those of a new network hide a branch whose last
+    On small images, and in evaluation on one of image_size too: some networks differ on large maps
+    alone. In double precision, in which only a real difference shows, and in training without what
+    is random there, and with other norms, since those of a new network hide a branch whose last
     scale begins at zero. Both stay as they are.
     """
     ours, theirs = _twin(network), _twin(model)
-    images, expected = _first_logits(theirs, image_size)
-    _same("evaluation", _logits(ours, images, training=False), expected)
+    _same(f"evaluation at {image_size} pixels", *_evaluated(ours, theirs, _images(image_size, 1)))
+    images = _small_images(theirs, image_size)
+    _same("evaluation", *_evaluated(ours, theirs, images))
     _stir(theirs)
     transfer(ours, read_network(theirs))
     _same("training", *(_logits(twin, images, training=True) for twin in (ours, theirs)))
@@ -157,6 +162,10 @@ def _twin(model: AnyModule) -> AnyModule:
     for module in twin.modules():
         if hasattr(module, "drop_rate"):  # timm's dropout by a function
             setattr(module, "drop_rate", 0.0)  # noqa: B010
+        if getattr(module, "aux_logits", False):  # torchvision's Inceptions
+            setattr(module, "aux_logits", False)  # noqa: B010
+            for name in AUXILIARY_HEADS:
+                setattr(module, name, None)
     return twin
 
 
@@ -170,16 +179,28 @@ def _stir(model: nn.Module) -> None:
             module.bias.normal_(0, 0.1, generator=generator)
 
 
-def _first_logits(model: nn.Module, image_size: int) -> tuple[Tensor, Tensor]:
-    """Images, small ones where the model takes them, and what it makes of them."""
-    generator = torch.Generator().manual_seed(0)
-    for size in (*IMAGE_SIZES, image_size):
-        images = torch.randn(BATCH, 3, size, size, generator=generator, dtype=torch.float64)
+def _evaluated(ours: nn.Module, theirs: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    try:
+        expected = _logits(theirs, images, training=False)
+    except (RuntimeError, AssertionError):  # smaller than it allows
+        raise InputError(f"the network takes no images of {images.shape[-1]} pixels") from None
+    return _logits(ours, images, training=False), expected
+
+
+def _small_images(model: nn.Module, image_size: int) -> Tensor:
+    """Small where the model takes them, or else of image_size."""
+    for size in IMAGE_SIZES:
         try:
-            return images, _logits(model, images, training=False)
-        except (RuntimeError, AssertionError):  # smaller than it allows
+            _logits(model, _images(size, 1), training=False)
+        except (RuntimeError, AssertionError):
             continue
-    raise InputError(f"the network takes no images of {image_size} pixels")
+        return _images(size, BATCH)
+    return _images(image_size, BATCH)
+
+
+def _images(size: int, count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(count, 3, size, size, generator=generator, dtype=torch.float64)
 
 
 @torch.no_grad()

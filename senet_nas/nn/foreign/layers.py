@@ -36,6 +36,9 @@ GATES = {
 # They do something in training alone, and a network of ours is trained without them.
 REGULARISERS = ("Dropout", "Dropout2d", "DropPath", "DropBlock2d", "StochasticDepth")
 
+# Convolution and norm, whose ReLU is a function.
+WITH_RELU = ("torchvision.models.inception.BasicConv2d", "torchvision.models.googlenet.BasicConv2d")
+
 # The names that the two layers, the activation and the gate have in an SE block.
 SQUEEZE_PARTS = (
     ("fc1", "act", "fc2", "gate"),  # timm's SEModule
@@ -49,7 +52,7 @@ SQUEEZE_PARTS = (
 class Layer:
     """A convolution, the norm after it, the activation after that.
 
-    padding: `same`, half of the kernel, or `valid`, none.
+    padding: `same`, half of the kernel, `valid`, none, or `tf_same`, TensorFlow's.
     """
 
     conv: nn.Conv2d
@@ -171,12 +174,15 @@ class Reader:
         if kind not in ("avg", "fast", "fastavg"):
             raise self.error(pooling, f"pooling {kind!r} is not expressible (allowed: avg)")
 
-    def linear(self, module: nn.Module) -> nn.Module:
-        """A linear layer, or a 1x1 convolution of a single pixel."""
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            return module
-        if type(module) is nn.Conv2d and module.bias is not None and module.kernel_size == (1, 1):
-            return module
+    def linear(self, module: Foreign, bias: bool | None = True) -> nn.Module:
+        """A linear layer, or a 1x1 convolution of a single pixel. bias: None, where it needn't
+        have one."""
+        pointwise = type(module) is nn.Conv2d and module.kernel_size == (1, 1)
+        if (isinstance(module, nn.Linear) or pointwise) and (
+            bias is None or module.bias is not None
+        ):
+            found: nn.Module = module
+            return found
         raise self.error(module, f"{type(module).__name__} is no linear layer with biases")
 
     def _leaves(self, modules: Iterable[nn.Module | None]) -> Iterator[nn.Module]:
@@ -190,13 +196,15 @@ class Reader:
                 yield from self._leaves(
                     getattr(module, part, None) for part in ("conv", "bn", "aa")
                 )
+            elif self.is_a(module, *WITH_RELU):
+                yield from (module.get_submodule("conv"), module.get_submodule("bn"), nn.ReLU())
             else:
                 yield module
 
     def _convolution(self, conv: nn.Conv2d) -> Layer:
-        if type(conv) is not nn.Conv2d:
-            same = ": padding that depends on the size" if "Same" in type(conv).__name__ else ""
-            raise self.error(conv, f"{type(conv).__name__} is not expressible{same}")
+        tensorflow = self.is_a(conv, "timm.layers.conv2d_same.Conv2dSame")
+        if type(conv) is not nn.Conv2d and not tensorflow:
+            raise self.error(conv, f"{type(conv).__name__} is not expressible")
         rows, columns = conv.kernel_size
         if rows % 2 == 0 or columns % 2 == 0:
             raise self.error(conv, f"kernel {rows}x{columns} is not expressible (allowed: odd)")
@@ -205,6 +213,8 @@ class Reader:
         if max(rows, columns) > 1 and set(conv.dilation) != {1}:
             raise self.error(conv, f"dilation {conv.dilation} is not expressible (allowed: 1)")
         half = (rows // 2, columns // 2)
+        if tensorflow:  # at stride 1 it is half of the kernel
+            return Layer(conv, None, "identity", "tf_same" if conv.stride[0] > 1 else "same")
         padding = {half: "same", (0, 0): "valid"}
         if conv.padding_mode != "zeros" or conv.padding not in padding:
             told = f"padding {conv.padding} ({conv.padding_mode})"

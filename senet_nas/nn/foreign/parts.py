@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -25,7 +25,7 @@ def convolution(reader: Reader, layer: Layer, squeeze: Squeeze | None = None) ->
         "conv",
         conv.out_channels,
         layer.stride,
-        _square(reader, layer),
+        square(reader, layer),
         groups=conv.groups,
         activation=layer.activation,
         extra=extra,
@@ -47,29 +47,59 @@ def max_pool(reader: Reader, module: nn.Module, channels: int) -> Part:
     padding = _one(reader, module, module.padding)
     windows = {
         (size // 2, False): "padded",
-        (0, True): "ceil",
+        (0, True): "apart_ceil" if size == stride else "ceil",
         (0, False): "apart" if size == stride else "inside",
     }.get((padding, module.ceil_mode))
-    even = size % 2 == 0 and windows != "apart"
+    apart = windows in ("apart", "apart_ceil")
+    even = size % 2 == 0 and not apart
     if windows is None or even or _one(reader, module, module.dilation) != 1:
         raise reader.error(module, f"{module} is not expressible")
-    kernel = 3 if windows == "apart" else size
+    kernel = 3 if apart else size
     extra = differing(windows=(windows, "padded"))
     return Part(Block("max_pool", channels, stride, kernel, extra=extra), channels, {})
+
+
+@dataclass(frozen=True, eq=False)
+class Shortcut:
+    """What a shortcut has: layers, none where it is the identity, and before them the stride of
+    an average, 1 where there is none."""
+
+    layers: Sequence[Layer] = ()
+    averaged: int = 1
+
+    def modules(self) -> list[nn.Module]:
+        """What has weights."""
+        return [module for layer in self.layers for module in layer.modules()]
+
+
+def shortcut(reader: Reader, *modules: nn.Module | None) -> Shortcut:
+    """The shortcut of modules that run one after the other, the first of which may average."""
+    flat: list[nn.Module | None] = []
+    for module in modules:
+        flat += module.children() if isinstance(module, nn.Sequential) else [module]
+    first, *rest = flat
+    if not isinstance(first, nn.AvgPool2d):
+        return Shortcut(reader.layers(first, *rest))
+    size, stride = (_one(reader, first, value) for value in (first.kernel_size, first.stride))
+    plain = (_one(reader, first, first.padding), first.divisor_override) == (0, None)
+    # Without padding a window over the edge counts what is inside, whatever count_include_pad.
+    if size != stride or not plain or not first.ceil_mode:
+        raise reader.error(first, f"{first} is not expressible")
+    return Shortcut(reader.layers(*rest), stride)
 
 
 def residual(
     reader: Reader,
     module: nn.Module,
     layers: Sequence[Layer],
-    shortcut: Sequence[Layer],
+    around: Shortcut,
     activation: str,
     squeeze: Squeeze | None = None,
     placement: str = "standard",
 ) -> Part:
     """The cell `basic` of two layers, `bottleneck` of three; activation: after the sum.
 
-    shortcut: layers of the projection, none where it is the identity.
+    A `basic` branch may end with its activation too.
     """
     channels, in_channels = layers[-1].conv.out_channels, layers[0].conv.in_channels
     stride = 1
@@ -77,12 +107,17 @@ def residual(
         plain_norm(reader, layer)
         stride *= layer.stride
     same_activation(reader, layers[:-1], activation)
-    same_activation(reader, layers[-1:], "identity")
-    extra = _bottleneck_extra(reader, module, layers) if len(layers) == 3 else ()
-    if len(layers) not in (2, 3):
+    if len(layers) == 3:
+        same_activation(reader, layers[-1:], "identity")
+        extra = _bottleneck_extra(reader, module, layers)
+    elif len(layers) == 2:
+        activated = layers[-1].activation != "identity"
+        same_activation(reader, layers[-1:], activation if activated else "identity")
+        extra = differing(branch=("activated" if activated else "linear", "linear"))
+    else:
         raise reader.error(module, f"a residual branch of {len(layers)} layers is not expressible")
-    extra = (*extra, *projection_extra(reader, module, shortcut, stride, in_channels, channels))
-    kernels = [_square(reader, layer) for layer in layers]
+    extra = (*extra, *projection_extra(reader, module, around, stride, in_channels, channels))
+    kernels = [square(reader, layer) for layer in layers]
     spatial = layers[1] if len(layers) == 3 else layers[0]
     if len(layers) == 3 and (kernels[0], kernels[2]) != (1, 1):
         raise reader.error(module, f"kernels {kernels} are not expressible (allowed: 1, k, 1)")
@@ -102,7 +137,7 @@ def residual(
     sources = {
         "head": [m for layer in layers[:-1] for m in layer.modules()],
         "tail": layers[-1].modules(),
-        "shortcut": [m for layer in shortcut for m in layer.modules()],
+        "shortcut": around.modules(),
     }
     return Part(block, in_channels, sources, squeeze, placement)
 
@@ -123,83 +158,49 @@ def _bottleneck_extra(
 def projection_extra(
     reader: Reader,
     module: nn.Module,
-    shortcut: Sequence[Layer],
+    around: Shortcut,
     stride: int,
     in_channels: int,
     channels: int,
 ) -> tuple[tuple[str, Scalar], ...]:
     """Settings of a projection. Raises `InputError` where ours has none, or another one."""
     wanted = stride > 1 or in_channels != channels
-    if len(shortcut) != int(wanted):
+    layers = around.layers
+    if len(layers) != int(wanted):
         raise reader.error(module, "its shortcut is not expressible")
-    for layer in shortcut:
-        kernel = _square(reader, layer)
-        plain_norm(reader, layer)
-        odd = kernel > 1 and (kernel != 3 or stride == 1)
-        if odd or layer.stride != stride or layer.conv.groups > 1:
-            raise reader.error(layer.conv, "this projection is not expressible")
-        same_activation(reader, [layer], "identity")
-        return differing(projection_kernel=(kernel, 1))
-    return ()
+    if not wanted:
+        return ()
+    (layer,) = layers
+    kernel = square(reader, layer)
+    plain_norm(reader, layer)
+    averaged = around.averaged > 1
+    odd = kernel > 1 and (kernel != 3 or stride == 1 or averaged)
+    if odd or layer.stride * around.averaged != stride or layer.conv.groups > 1:
+        raise reader.error(layer.conv, "this projection is not expressible")
+    if averaged and layer.stride > 1:
+        raise reader.error(layer.conv, "a stride behind an average is not expressible")
+    same_activation(reader, [layer], "identity")
+    return differing(
+        projection_kernel=(kernel, 1), shortcut=("avg" if averaged else "projection", "projection")
+    )
 
 
-def with_3x3_projections(stages: Sequence[Sequence[Part]]) -> list[list[Part]]:
-    """The stages of a network some of whose projections are 3x3, with that setting in every
-    bottleneck: where there is no stride it doesn't count."""
+def with_alike_projections(stages: Sequence[Sequence[Part]]) -> list[list[Part]]:
+    """The stages of a network whose projections with a stride all are 3x3, or all average, with
+    that setting in every block of their cell: where there is no stride it doesn't count."""
     blocks = [part.block for stage in stages for part in stage]
-    setting = ("projection_kernel", 3)
-    if not any(setting in block.extra for block in blocks):
-        return [list(stage) for stage in stages]
+    strided = [block for block in blocks if block.stride > 1]
+    alike = {
+        setting
+        for setting in (("projection_kernel", 3), ("shortcut", "avg"))
+        if strided and all(setting in block.extra for block in strided)
+    }
 
-    def alike(part: Part) -> Part:
-        extra = tuple({*part.block.extra, setting})
+    def changed(part: Part) -> Part:
+        extra = tuple(alike.union(part.block.extra))
         return replace(part, block=replace(part.block, extra=extra))
 
-    return [[alike(part) for part in stage] for stage in stages]
-
-
-def inverted_residual(
-    reader: Reader,
-    module: nn.Module,
-    layers: Sequence[Layer],
-    has_shortcut: bool,
-    squeeze: Squeeze | None = None,
-) -> Part:
-    """The cell `inverted_residual`, or `separable` where an activation follows the last 1x1."""
-    if len(layers) not in (2, 3):
-        raise reader.error(module, f"a unit of {len(layers)} layers is not expressible")
-    *expand, depthwise, last = layers
-    for layer in layers:
-        plain_norm(reader, layer)
-    in_channels, width = layers[0].conv.in_channels, depthwise.conv.out_channels
-    channels = last.conv.out_channels
-    if not depthwise.conv.groups == depthwise.conv.in_channels == width:
-        raise reader.error(depthwise.conv, "a convolution with few groups is not expressible here")
-    for layer in (*expand, last):
-        if layer.kernel != (1, 1) or layer.stride != 1 or layer.conv.groups != 1:
-            raise reader.error(layer.conv, "only 1x1 without stride or groups is expressible here")
-    if expand and width == in_channels:
-        raise reader.error(module, "a 1x1 that doesn't expand is not expressible")
-    same_activation(reader, expand, depthwise.activation)
-    separable = last.activation != "identity"
-    if separable:
-        same_activation(reader, [last], depthwise.activation)
-    keeps_shape = depthwise.stride == 1 and in_channels == channels
-    if (separable and (expand or has_shortcut)) or (not separable and has_shortcut != keeps_shape):
-        raise reader.error(module, "this shortcut, or this activation, is not expressible")
-    block = Block(
-        "separable" if separable else "inverted_residual",
-        channels,
-        depthwise.stride,
-        _square(reader, depthwise),
-        expansion=1.0 if separable else width / in_channels,
-        activation=depthwise.activation,
-    )
-    sources = {
-        "head": [m for layer in (*expand, depthwise) for m in layer.modules()],
-        "tail": last.modules(),
-    }
-    return Part(block, in_channels, sources, squeeze, "conv3x3")
+    return [[changed(part) for part in stage] for stage in stages]
 
 
 def stages_by_shape(parts: Sequence[Part]) -> list[list[Part]]:
@@ -212,13 +213,12 @@ def stages_by_shape(parts: Sequence[Part]) -> list[list[Part]]:
     return stages
 
 
-def plain_norm(reader: Reader, layer: Layer) -> None:
-    """Raise `InputError` for a convolution with biases, without a norm, or without padding."""
-    if layer.norm is None or layer.conv.bias is not None or layer.padding != "same":
-        if layer.kernel == (1, 1) and layer.norm is not None and layer.conv.bias is None:
-            return
-        problem = "biases, no norm or no padding are not expressible in this block"
-        raise reader.error(layer.conv, problem)
+def plain_norm(reader: Reader, layer: Layer, paddings: Sequence[str] = ("same",)) -> None:
+    """Raise `InputError` for a convolution with biases, without a norm, or with other padding."""
+    padded = layer.padding in paddings or layer.kernel == (1, 1)
+    if layer.norm is None or layer.conv.bias is not None or not padded:
+        problem = f"biases, no norm or padding that isn't {' or '.join(paddings)} are not"
+        raise reader.error(layer.conv, f"{problem} expressible in this block")
 
 
 def same_activation(reader: Reader, layers: Sequence[Layer], activation: str) -> None:
@@ -229,7 +229,8 @@ def same_activation(reader: Reader, layers: Sequence[Layer], activation: str) ->
             raise reader.error(layer.conv, f"{problem} (allowed: {activation})")
 
 
-def _square(reader: Reader, layer: Layer) -> int:
+def square(reader: Reader, layer: Layer) -> int:
+    """Its kernel. Raises `InputError` where that isn't a square."""
     rows, columns = layer.kernel
     if rows != columns:
         raise reader.error(layer.conv, f"kernel {rows}x{columns} is not expressible here")

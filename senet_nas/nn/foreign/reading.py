@@ -62,18 +62,19 @@ class Reading:
         def blocks(parts: Iterable[Part]) -> tuple[Block, ...]:
             return tuple(replace(part.block, se=se_value(part, common)) for part in parts)
 
-        width, activation = (0, "relu") if self.hidden is None else self._hidden()
         return Architecture(
             Stage(blocks(self.stem)),
             tuple(Stage(blocks(stage)) for stage in self.stages),
-            Head(blocks(self.head), width, activation, self.dropout),
+            self._head(blocks(self.head)),
             self._norm_eps(),
         )
 
-    def _hidden(self) -> tuple[int, str]:
-        assert self.hidden is not None
+    def _head(self, blocks: tuple[Block, ...]) -> Head:
+        if self.hidden is None:
+            return Head(blocks, dropout=self.dropout)
         layer, activation = self.hidden
-        return layer.get_parameter("weight").shape[0], activation
+        width, bias = layer.get_parameter("weight").shape[0], layer.bias is not None
+        return Head(blocks, width, activation, self.dropout, bias)
 
     def _norm_eps(self) -> float:
         modules = [m for part in self.parts() for map_ in part.sources.values() for m in map_]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from search_space import SE, InputError, Retrofit, SearchSpace
 from search_space.retrofit import neutral_gate
 from search_space.se_options import se_values
-from senet_nas.nn.foreign.source import load_source
+from senet_nas.nn.foreign.source import Source, load_source
 from senet_nas.nn.retrofit import retrofit, retrofit_space
+from senet_nas.nn.retrofit.attach import IMAGE_SIZES
+from senet_nas.nn.retrofit.calls import first_line
 
 DEFAULT_OPTIONS = {"r": (4, 8, 16)}
 
@@ -27,9 +30,10 @@ def source_space(
     known, and for a network without such places.
     """
     source = load_source(reference, weights="random")
-    images = torch.zeros(2, 3, source.image_size, source.image_size)
+    images = _example(source)
     values = se_values(neutral_gate(SE()), {**DEFAULT_OPTIONS, **(options or {})})
-    return retrofit_space(source.model, images, values, where, reference)
+    space = retrofit_space(source.model, images, values, where, reference)
+    return replace(space, image_size=source.image_size)
 
 
 def build_retrofit(value: Retrofit, num_classes: int) -> nn.Module:
@@ -41,5 +45,18 @@ def build_retrofit(value: Retrofit, num_classes: int) -> nn.Module:
     if not value.source:
         raise InputError("the retrofitted network isn't named, so it can't be built anew")
     source = load_source(value.source, num_classes, "random")
-    images = torch.zeros(1, 3, source.image_size, source.image_size)
-    return retrofit(source.model, value, images)
+    return retrofit(source.model, value, _example(source) if value.gates else None)
+
+
+def _example(source: Source) -> Tensor:
+    """Images that the network takes: of its own size, or of the first common size that it runs on."""
+    fault = ""
+    for size in (source.image_size,) if source.image_size else IMAGE_SIZES:
+        images = torch.zeros(1, 3, size, size)
+        try:
+            with torch.no_grad():
+                source.model.eval()(images)
+            return images
+        except Exception as error:  # whatever a user's network raises
+            fault = fault or first_line(error)
+    raise InputError(f"{source.reference} takes no images of {IMAGE_SIZES} pixels: {fault}")

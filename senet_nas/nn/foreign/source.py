@@ -31,7 +31,10 @@ KINDS = "timm:NAME, torchvision:NAME or package.module:function"
 
 # The normalisation that most weights for ImageNet expect, of each channel from 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_SIZE = 224
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+HALF = (0.5, 0.5, 0.5)
 
 # torchvision's networks with auxiliary heads, which return other things when they train.
 AUXILIARY = ("googlenet", "inception_v3")
@@ -44,15 +47,15 @@ Three = tuple[float, float, float]
 class Source:
     """A model with the preprocessing that its weights expect.
 
-    image_size: in pixels. mean, std: of each channel, 0 to 1. classes: names in the order of the
+    image_size: in pixels; mean, std: of each channel, 0 to 1; None for a function's. classes: names in the order of the
     logits (WordNet ids for ImageNet, as its folders are named), None where they aren't known.
     """
 
     model: nn.Module
     reference: str
-    image_size: int = 224
-    mean: Three = IMAGENET_MEAN
-    std: Three = IMAGENET_STD
+    image_size: int | None = None
+    mean: Three | None = None
+    std: Three | None = None
     classes: tuple[str, ...] | None = None
 
     def model_outputs(self) -> int:
@@ -131,11 +134,11 @@ def _from_torchvision(name: str, num_classes: int | None, weights: str) -> Sourc
     def build(classes: int | None, pretrained: bool = False) -> nn.Module:
         settings: dict[str, Any] = {} if classes is None else {"num_classes": classes}
         if architecture in AUXILIARY:
-            settings |= {"aux_logits": False}
-            settings |= {} if pretrained else {"init_weights": True}
+            settings |= {"transform_input": False}
+            settings |= {} if pretrained else {"aux_logits": False, "init_weights": True}
         given = chosen if pretrained else None
         model: nn.Module = models.get_model(architecture, weights=given, **settings)
-        return model
+        return _without_heads(model) if architecture in AUXILIARY else model
 
     if weights == "pretrained":
         model = _fetched(f"torchvision:{name}", lambda: build(None, pretrained=True))
@@ -145,7 +148,17 @@ def _from_torchvision(name: str, num_classes: int | None, weights: str) -> Sourc
         model = _built(build, num_classes, weights, AUXILIARY_HEADS)
     preset = chosen.transforms()
     (size,), mean, std = preset.crop_size, tuple(preset.mean), tuple(preset.std)
+    if architecture in AUXILIARY and weights == "pretrained":
+        mean = std = HALF  # what its `transform_input` makes of ImageNet's, without it
     return Source(model, f"torchvision:{name}", size, mean, std, _imagenet_classes(model))
+
+
+def _without_heads(model: nn.Module) -> nn.Module:
+    """torchvision builds its published weights' network with the auxiliary heads alone."""
+    model.aux_logits = False  # type: ignore[assignment]
+    for prefix in AUXILIARY_HEADS:
+        setattr(model, prefix[:-1], None)
+    return model
 
 
 def _from_function(module_name: str, name: str, num_classes: int | None, weights: str) -> Source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from senet_nas.nn.foreign.layers import Foreign, Reader
-from senet_nas.nn.foreign.parts import convolutions, residual
+from senet_nas.nn.foreign.parts import convolutions, residual, shortcut
 from senet_nas.nn.foreign.reading import Part, Reading
 
 CONVENTIONS = ((4, "input", 1),)
@@ -48,7 +48,7 @@ def _torchvision_block(reader: Reader, block: Foreign) -> Part:
         reader,
         block,
         reader.layers(branch.a, branch.b, branch.c),
-        reader.layers(block.proj),
+        shortcut(reader, block.proj),
         reader.activation(block.activation),
         reader.squeeze(getattr(branch, "se", None)),
         "conv3x3",
@@ -64,7 +64,7 @@ def _timm_block(reader: Reader, block: Foreign) -> Part:
         reader,
         block,
         reader.layers(block.conv1, block.conv2, block.conv3),
-        reader.layers(block.downsample),
+        shortcut(reader, block.downsample),
         reader.activation(block.act3),
         reader.squeeze(block.se),
         "conv3x3",

@@ -9,7 +9,8 @@ from senet_nas.nn.foreign.parts import (
     convolutions,
     max_pool,
     residual,
-    with_3x3_projections,
+    shortcut,
+    with_alike_projections,
 )
 from senet_nas.nn.foreign.reading import Part, Reading
 
@@ -31,7 +32,7 @@ def read(model: Foreign) -> Reading | None:
         stem.append(max_pool(reader, model.maxpool, stem[-1].block.channels))
     layers = [model.get_submodule(f"layer{n}") for n in (1, 2, 3, 4)]
     stages = [[_block(reader, block) for block in layer.children()] for layer in layers]
-    stages = with_3x3_projections(stages)
+    stages = with_alike_projections(stages)
     if hasattr(model, "global_pool"):
         reader.averages(model.global_pool)
     return Reading(
@@ -59,7 +60,7 @@ def _block(reader: Reader, block: Foreign) -> Part:
         reader,
         block,
         reader.layers(*modules),
-        reader.layers(block.downsample),
+        shortcut(reader, block.downsample),
         reader.activation(last),
         reader.squeeze(getattr(block, "se", None)),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from senet_nas.nn.foreign.inverted import fused_inverted_residual, inverted_residual
 from senet_nas.nn.foreign.layers import Foreign, Reader
-from senet_nas.nn.foreign.parts import convolution, convolutions, inverted_residual
+from senet_nas.nn.foreign.parts import convolution, convolutions
 from senet_nas.nn.foreign.reading import Part, Reading
 
 EFFICIENTNET = "timm.models.efficientnet.EfficientNet"
@@ -35,7 +36,7 @@ def read(model: Foreign) -> Reading | None:
     else:
         if not isinstance(model.norm_head, nn.Identity):
             raise reader.error(model.norm_head, "a norm after the pooling is not expressible")
-        hidden = (reader.linear(model.conv_head), reader.activation(model.act2))
+        hidden = (reader.linear(model.conv_head, bias=None), reader.activation(model.act2))
     return Reading(
         convolutions(reader, model.conv_stem, model.bn1),
         stages,
@@ -49,17 +50,22 @@ def read(model: Foreign) -> Reading | None:
 
 def _block(reader: Reader, block: Foreign) -> Part:
     kind = next(
-        (n for n in ("ConvBnAct", "DepthwiseSeparableConv", "InvertedResidual")
+        (n for n in ("ConvBnAct", "DepthwiseSeparableConv", "InvertedResidual", "EdgeResidual")
          if f"{type(block).__module__}.{type(block).__qualname__}" == f"{BLOCKS}.{n}"),
         None,
     )  # fmt: skip
     if kind is None:  # a class derived from these may do something else
         raise reader.error(block, f"{type(block).__name__} is not expressible")
     if kind == "ConvBnAct":
-        (layer,) = reader.layers(block.conv, block.bn1, block.aa)
-        if block.has_skip:
-            raise reader.error(block, "a shortcut around one convolution is not expressible")
-        return convolution(reader, layer)
+        layers = reader.layers(block.conv, block.bn1, block.aa)
+        if layers[0].kernel == (1, 1) and not block.has_skip:
+            return convolution(reader, layers[0])
+        return fused_inverted_residual(reader, block, layers, block.has_skip)
+    if kind == "EdgeResidual":
+        modules = (block.conv_exp, block.bn1, block.aa, block.conv_pwl, block.bn2)
+        layers = reader.layers(*modules)
+        squeeze = reader.squeeze(block.se)
+        return fused_inverted_residual(reader, block, layers, block.has_skip, squeeze)
     if block.conv_s2d is not None:
         raise reader.error(block.conv_s2d, "space to depth is not expressible")
     expand = () if kind == "DepthwiseSeparableConv" else (block.conv_pw, block.bn1)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from search_space import Block
 from search_space.values import Scalar
-from senet_nas.nn.foreign.layers import Foreign, Layer, Reader
+from senet_nas.nn.foreign.branching import Branch, branches_text, inception, layers_of, steps
+from senet_nas.nn.foreign.layers import Foreign, Reader
 from senet_nas.nn.foreign.parts import convolutions, max_pool
-from senet_nas.nn.foreign.reading import Part, Reading, differing
+from senet_nas.nn.foreign.reading import Part, Reading
 
 MODULE = "timm.models.inception_resnet_v2"
 
@@ -40,36 +39,18 @@ def read(model: Foreign) -> Reading | None:
 
 
 def _module(reader: Reader, module: Foreign) -> Part:
-    branches = [child for name, child in module.named_children() if name.startswith("branch")]
-    parts = [_parts(reader, branch) for branch in branches]
-    layers = [part for branch in parts for part in branch if isinstance(part, Layer)]
-    in_channels, activation = layers[0].conv.in_channels, layers[0].activation
-    sources = {"head": [m for layer in layers for m in layer.modules()]}
-    if hasattr(module, "conv2d"):
-        return _residual(reader, module, parts, in_channels, activation, sources)
-    stride = max(layer.stride for layer in layers)
-    text = ", ".join(" ".join(_word(part) for part in branch) for branch in parts)
-    extra = (("branches", text), *differing(padding=("valid" if stride > 1 else "same", "same")))
-    width = sum(_width(branch, in_channels) for branch in parts)
-    block = Block("inception", width, stride, activation=activation, extra=extra)
-    return Part(block, in_channels, sources)
+    children = [child for name, child in module.named_children() if name.startswith("branch")]
+    branches = [steps(reader, child) for child in children]
+    return _residual(module, branches) if hasattr(module, "conv2d") else inception(branches)
 
 
-def _residual(
-    reader: Reader,
-    module: Foreign,
-    parts: Sequence[Sequence[Layer | str]],
-    in_channels: int,
-    activation: str,
-    sources: dict[str, list[nn.Module]],
-) -> Part:
+def _residual(module: Foreign, branches: Sequence[Branch]) -> Part:
     """The largest kernel is the block's."""
-    layers = [part for branch in parts for part in branch if isinstance(part, Layer)]
+    layers = layers_of(branches)
     kernel = max(max(layer.kernel) for layer in layers)
-    text = ", ".join(" ".join(_word(part, kernel) for part in branch) for branch in parts)
     act = module.act if hasattr(module, "act") else module.relu
     extra: tuple[tuple[str, Scalar], ...] = (
-        ("branches", text),
+        ("branches", branches_text(branches, kernel)),
         ("scale", float(module.scale)),
         ("last", "linear" if act is None else "activated"),
     )
@@ -77,34 +58,8 @@ def _residual(
         "inception_residual",
         module.conv2d.out_channels,
         kernel=kernel,
-        activation=activation,
+        activation=layers[0].activation,
         extra=extra,
     )
-    return Part(block, in_channels, {**sources, "tail": [module.conv2d]})
-
-
-def _parts(reader: Reader, branch: Foreign) -> list[Layer | str]:
-    """A branch's layers and, as words, its poolings, in order."""
-    modules = branch.children() if isinstance(branch, nn.Sequential) else (branch,)
-    parts: list[Layer | str] = []
-    for module in modules:
-        if isinstance(module, nn.MaxPool2d):
-            parts.append("max")
-        elif isinstance(module, nn.AvgPool2d):
-            parts.append("padded_avg" if module.count_include_pad else "avg")
-        else:
-            parts += reader.layers(module)
-    return parts
-
-
-def _word(part: Layer | str, kernel: int = 0) -> str:
-    """As `senet_nas.nn.branches` reads it; kernel: the size that is written as k."""
-    if isinstance(part, str):
-        return part
-    rows, columns = ("k" if 1 < kernel == size else str(size) for size in part.kernel)
-    return f"{rows}x{columns}-{part.conv.out_channels}"
-
-
-def _width(branch: Sequence[Layer | str], in_channels: int) -> int:
-    layers = [part for part in branch if isinstance(part, Layer)]
-    return layers[-1].conv.out_channels if layers else in_channels
+    sources = {"head": [m for layer in layers for m in layer.modules()], "tail": [module.conv2d]}
+    return Part(block, layers[0].conv.in_channels, sources)

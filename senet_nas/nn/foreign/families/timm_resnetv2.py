@@ -5,9 +5,16 @@ from __future__ import annotations
 from torch import nn
 
 from search_space import Block
-from senet_nas.nn.foreign.layers import Foreign, Layer, Reader
-from senet_nas.nn.foreign.parts import convolutions, max_pool, residual
-from senet_nas.nn.foreign.reading import Part, Reading
+from senet_nas.nn.foreign.layers import Foreign, Reader
+from senet_nas.nn.foreign.parts import (
+    Shortcut,
+    convolutions,
+    max_pool,
+    residual,
+    shortcut,
+    with_alike_projections,
+)
+from senet_nas.nn.foreign.reading import Part, Reading, differing
 
 MODULE = "timm.models.resnetv2"
 
@@ -28,7 +35,7 @@ def read(model: Foreign) -> Reading | None:
     head = [] if isinstance(model.norm, nn.Identity) else [_norm(reader, model.norm)]
     return Reading(
         stem,
-        stages,
+        with_alike_projections(stages),
         reader.linear(model.head.fc),
         head,
         dropout=reader.dropout(model.head.drop),
@@ -53,7 +60,7 @@ def _block(reader: Reader, block: Foreign) -> Part:
     bottleneck = reader.is_a(block, f"{MODULE}.PreActBottleneck")
     if not bottleneck and not reader.is_a(block, f"{MODULE}.PreActBasic"):
         raise reader.error(block, f"{type(block).__name__} is not expressible")
-    shortcut = _projection(reader, block)
+    around = _projection(reader, block)
     activation = _activation(reader, block.norm1)
     if bottleneck:
         layers = reader.layers(block.conv1, block.norm2, block.conv2, block.norm3, block.conv3)
@@ -70,26 +77,27 @@ def _block(reader: Reader, block: Foreign) -> Part:
         spatial.conv.out_channels / channels,
         spatial.conv.groups,
         activation,
+        extra=differing(shortcut=("avg" if around.averaged > 1 else "projection", "projection")),
     )
     head = [module for layer in inner for module in layer.modules()]
     sources = {
-        "entry": [block.norm1] if shortcut else [],
-        "head": head if shortcut else [block.norm1, *head],
+        "entry": [block.norm1] if around.layers else [],
+        "head": head if around.layers else [block.norm1, *head],
         "tail": last.modules(),
-        "shortcut": [module for layer in shortcut for module in layer.modules()],
+        "shortcut": around.modules(),
     }
     return Part(made, in_channels, sources)
 
 
 def _post_activated(reader: Reader, block: Foreign) -> Part:
     modules = (block.conv1, block.norm1, block.conv2, block.norm2, block.conv3, block.norm3)
-    shortcut = _projection(reader, block)
+    around = _projection(reader, block)
     act = reader.activation(block.act3)
-    return residual(reader, block, reader.layers(*modules), shortcut, act)
+    return residual(reader, block, reader.layers(*modules), around, act)
 
 
-def _projection(reader: Reader, block: Foreign) -> list[Layer]:
+def _projection(reader: Reader, block: Foreign) -> Shortcut:
     down = block.downsample
     if down is None:
-        return []
-    return reader.layers(getattr(down, "pool", None), down.conv, down.norm)
+        return Shortcut()
+    return shortcut(reader, getattr(down, "pool", None), down.conv, down.norm)

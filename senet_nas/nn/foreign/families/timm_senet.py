@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 from senet_nas.nn.foreign.layers import Foreign, Reader
-from senet_nas.nn.foreign.parts import convolutions, max_pool, residual, with_3x3_projections
+from senet_nas.nn.foreign.parts import (
+    convolutions,
+    max_pool,
+    residual,
+    shortcut,
+    with_alike_projections,
+)
 from senet_nas.nn.foreign.reading import Part, Reading
 
 
@@ -19,22 +25,22 @@ def read(model: Foreign) -> Reading | None:
     reader.averages(model.global_pool)
     return Reading(
         stem,
-        with_3x3_projections([[_block(reader, b) for b in layer.children()] for layer in layers]),
+        with_alike_projections([[_block(reader, b) for b in layer.children()] for layer in layers]),
         reader.linear(model.last_linear),
         dropout=reader.dropout(),
     )
 
 
 def _block(reader: Reader, block: Foreign) -> Part:
-    if not hasattr(block, "conv3"):
-        raise reader.error(block, "a ReLU between the last norm and SE is not expressible")
-    first = (block.conv1, block.bn1, block.relu)
-    layers = reader.layers(*first, block.conv2, block.bn2, block.relu, block.conv3, block.bn3)
+    """The branch of a basic block ends with its ReLU, before SE."""
+    modules = [block.conv1, block.bn1, block.relu, block.conv2, block.bn2, block.relu]
+    if hasattr(block, "conv3"):
+        modules += [block.conv3, block.bn3]
     return residual(
         reader,
         block,
-        layers,
-        reader.layers(block.downsample),
+        reader.layers(*modules),
+        shortcut(reader, block.downsample),
         reader.activation(block.relu),
         reader.squeeze(block.se_module),
     )

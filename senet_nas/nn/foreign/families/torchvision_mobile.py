@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from torch import nn
 
+from senet_nas.nn.foreign.inverted import (
+    fused_inverted_residual,
+    inverted_residual,
+)
 from senet_nas.nn.foreign.layers import Foreign, Reader
-from senet_nas.nn.foreign.parts import convolution, convolutions, inverted_residual, stages_by_shape
+from senet_nas.nn.foreign.parts import convolution, convolutions, stages_by_shape
 from senet_nas.nn.foreign.reading import Convention, Part, Reading
 
 MODELS = "torchvision.models"
+FUSED = f"{MODELS}.efficientnet.FusedMBConv"
 SQUEEZE = "torchvision.ops.misc.SqueezeExcitation"
 
 # How each writes an SE's hidden width.
@@ -22,6 +27,7 @@ UNITS = {
     f"{MODELS}.mobilenetv2.InvertedResidual": ("conv", "use_res_connect"),
     f"{MODELS}.mobilenetv3.InvertedResidual": ("block", "use_res_connect"),
     f"{MODELS}.efficientnet.MBConv": ("block", "use_res_connect"),
+    FUSED: ("block", "use_res_connect"),
     f"{MODELS}.mnasnet._InvertedResidual": ("layers", "apply_residual"),
 }
 
@@ -78,4 +84,6 @@ def _unit(reader: Reader, unit: Foreign) -> Part:
     squeezes = [module for module in modules if reader.is_a(module, SQUEEZE)]
     layers = reader.layers(*(module for module in modules if module not in squeezes))
     squeeze = reader.squeeze(squeezes[0]) if squeezes else None
-    return inverted_residual(reader, unit, layers, bool(getattr(unit, has_shortcut)), squeeze)
+    fused = reader.is_a(unit, FUSED)
+    read_unit = fused_inverted_residual if fused else inverted_residual
+    return read_unit(reader, unit, layers, bool(getattr(unit, has_shortcut)), squeeze)

@@ -1,0 +1,1 @@
+"""What all proxies share: the batch, the network as it was, and what their scores are used for."""
