@@ -53,7 +53,7 @@ def test_a_file_of_weights_becomes_a_checkpoint(tmp_path, monkeypatch):
         (("timm:resnet5",), "timm network 'resnet5' is not known"),
         (("resnet50",), "must be timm:NAME"),
         (("torchvision:resnet18", "--weights", "none.pth"), "none.pth: no such file"),
-        (("torchvision:densenet121", "--weights", "random"), "DenseNet"),
+        (("torchvision:convnext_tiny", "--weights", "random"), "ConvNeXt"),
     ],
 )
 def test_what_cannot_be_brought_in_leaves_no_file(tmp_path, monkeypatch, arguments, said):

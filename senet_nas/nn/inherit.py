@@ -27,6 +27,9 @@ from senet_nas.nn.squeeze_excitation import EXCITATIONS, SqueezeExcitation
 BIASES = {"sigmoid": 0.0, "hard_sigmoid": 0.0, "tanh": 0.5493061443340549, "relu": 1.0}
 PARTS = ("entry", "head", "tail", "shortcut")
 
+Layer = nn.Conv2d | nn.BatchNorm2d | nn.Linear
+KINDS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+
 
 @torch.no_grad()
 def inherit(child: nn.Module, parent: Blueprint, weights: Mapping[str, Tensor]) -> nn.Module:
@@ -40,8 +43,9 @@ def inherit(child: nn.Module, parent: Blueprint, weights: Mapping[str, Tensor]) 
         fitting = {n: t for n, t in weights.items() if n in state and state[n].shape == t.shape}
         child.load_state_dict({**state, **fitting})
         return child
+    classes = [*child.state_dict().values()][-1].shape[0]
     with torch.device("meta"):
-        structure = build_network(parent, child.classifier[-1].out_features, 2**31)
+        structure = build_network(parent, classes, 2**31)
     old = _Parent(structure, weights)
     for path, path_before in counterparts(child.architecture, parent).items():
         block = child.get_submodule(_module_path(path))
@@ -136,7 +140,7 @@ def _take_part(part: nn.Module, before: nn.Module, old: _Parent) -> None:
     """Layers of the same kind, counted from the end: an expansion stands before the others."""
     pairs = zip(reversed([*_layers(part)]), reversed([*_layers(before)]), strict=False)
     for layer, layer_before in pairs:
-        if _kind(layer) is _kind(layer_before):
+        if any(isinstance(layer, k) and isinstance(layer_before, k) for k in KINDS):
             _take_layer(layer, old.tensors(layer_before))
 
 
@@ -171,21 +175,14 @@ def _middle(size: int, taken: int) -> slice:
     return slice(start, start + taken)
 
 
-def _layers(part: nn.Module) -> Iterator[nn.Module]:
+def _layers(part: nn.Module) -> Iterator[Layer]:
     """The layers with weights of their own, in order."""
-    for module in part.modules():
-        if next(module.parameters(recurse=False), None) is not None:
-            yield module
+    return (module for module in part.modules() if isinstance(module, KINDS))
 
 
-def _kind(layer: nn.Module) -> type[nn.Module]:
-    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
-    return next((kind for kind in kinds if isinstance(layer, kind)), type(layer))
-
-
-def _first(part: nn.Module) -> nn.Module | None:
+def _first(part: nn.Module) -> Layer | None:
     return next(_layers(part), None)
 
 
-def _last(part: nn.Module | None) -> nn.Module | None:
+def _last(part: nn.Module | None) -> Layer | None:
     return None if part is None else [None, *_layers(part)][-1]

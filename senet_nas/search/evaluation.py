@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor, nn
 
 from search_space import Blueprint
 from senet_nas.cost import cost, measure_latency
 from senet_nas.data import ImageSet, load_images, resized, training_subset, validation_split
+from senet_nas.nn.inherit import inherit
 from senet_nas.search.fidelity_section import RungSection
 from senet_nas.search.run_file import EvaluationSection
 from senet_nas.training import EpochReport, Recipe, evaluate, load_recipe, seeded_network, train
@@ -84,28 +87,69 @@ class Evaluator:
         )
         if self.start is not None and state is None:
             self.start.into(network)
-        training, validation = self._sets[rung]
+        state, losses = self._train(network, self.recipe, rung, state, here.epochs)
+        return self._scored(architecture, network, rung, losses, started), state
+
+    def from_parent(
+        self,
+        architecture: Blueprint,
+        parent: Blueprint,
+        weights: Mapping[str, Tensor],
+        epochs: int,
+    ) -> tuple[Evaluation, TrainingState]:
+        """Train a child for so many epochs from its parent's weights (`inherit`), and score it;
+        also where training stands. The recipe's schedule is run through in these epochs."""
+        started = time.perf_counter()
+        settings = self.settings
+        network = seeded_network(
+            architecture, len(self.classes), settings.image_size, settings.seed
+        )
+        inherit(network, parent, weights)
+        changed = {**settings.recipe_overrides(), "epochs": epochs}
+        recipe = load_recipe(settings.recipe, changed)
+        state, losses = self._train(network, recipe, len(self.rungs) - 1, None, epochs)
+        return self._scored(architecture, network, len(self.rungs) - 1, losses, started), state
+
+    def _train(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        rung: int,
+        state: TrainingState | None,
+        until: int,
+    ) -> tuple[TrainingState, list[float]]:
         losses: list[float] = []
 
         def after_epoch(report: EpochReport, reached: TrainingState) -> bool:
             losses.append(report.loss)
-            return reached.epoch >= here.epochs
+            return reached.epoch >= until
 
-        state = train(
+        reached = train(
             network,
-            training,
-            self.recipe,
-            seed=settings.seed,
+            self._sets[rung][0],
+            recipe,
+            seed=self.settings.seed,
             device=self.device,
             mean=self.mean,
             std=self.std,
             state=state,
             on_epoch=after_epoch,
         )
+        return reached, losses
+
+    def _scored(
+        self,
+        architecture: Blueprint,
+        network: nn.Module,
+        rung: int,
+        losses: Sequence[float],
+        started: float,
+    ) -> Evaluation:
+        validation = self._sets[rung][1]
         result = evaluate(network, validation, mean=self.mean, std=self.std, device=self.device)
         scores = {"accuracy": result.top1, "top5": result.top5, "loss": result.loss}
         scores |= self._costs(architecture)
-        return Evaluation(scores, tuple(losses), time.perf_counter() - started), state
+        return Evaluation(scores, tuple(losses), time.perf_counter() - started)
 
     def _costs(self, architecture: Blueprint) -> dict[str, float]:
         size, classes = self.settings.image_size, len(self.classes)

@@ -32,7 +32,7 @@ class FidelitySection(Section):
     rungs: list[RungSection] = Field(default=[])
     first: int | None = Field(default=None, ge=1)
     reduction: int = Field(default=3, ge=2)
-    waiting: int = Field(default=50, ge=0)
+    waiting: int = Field(default=50, ge=1)
 
     def resolved(self, evaluation: EvaluationSection, epochs: int) -> FidelitySection:
         """The same with every rung written out. evaluation: with its image size filled in.
@@ -87,13 +87,13 @@ class FidelitySection(Section):
         here, last = self.rungs[rung], self.rungs[-1]
         before = self.rungs[rung - 1].epochs if rung else 0
         assert here.image_size and here.fraction and last.image_size and last.fraction
-        share: float = (here.fraction / last.fraction) * (here.image_size / last.image_size) ** 2
+        share = float((here.fraction / last.fraction) * (here.image_size / last.image_size) ** 2)
         return (here.epochs - before) * share
 
     def epochs_a_trial(self) -> float:
         """The mean over trials, where one in `reduction` goes on."""
         shares = (self.epochs_spent(k) / self.reduction**k for k in range(len(self.rungs)))
-        return sum(shares)
+        return float(sum(shares))
 
 
 def _at_most(key: str, value: float | None, most: float) -> None:

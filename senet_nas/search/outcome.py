@@ -12,12 +12,14 @@ from search_space import Candidate
 class Task:
     """One evaluation that is due: of a new trial, or of one that goes on to a higher rung.
 
-    number: of the trial. rung: how far to train it, 0 where training has no rungs.
+    number: of the trial. rung: how far to train it, 0 where training has no rungs. parent: number
+    and candidate of the trial with whose weights it begins, None for random ones.
     """
 
     number: int
     candidate: Candidate
     rung: int = 0
+    parent: tuple[int, Candidate] | None = None
 
 
 @dataclass(frozen=True)

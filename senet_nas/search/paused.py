@@ -1,4 +1,4 @@
-"""Where paused trials stand: weights and momentum of each in a file of the run's folder.
+"""Where trials stand: weights and momentum of each in a file of the run's folder.
 
 A worker writes a state before its result is recorded, so that no recorded trial lacks one; what
 is written of evaluations that a kill cut off is swept away when the run goes on.
@@ -15,6 +15,7 @@ from senet_nas.training.loop import TrainingState
 from senet_nas.training.run_state import read_state, write_state
 
 FOLDER = "paused"
+WEIGHTS_FOLDER = "weights"  # of parents
 
 
 @dataclass(frozen=True)

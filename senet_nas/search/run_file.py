@@ -217,7 +217,12 @@ def _check(run: RunFile) -> None:
     for key in settings:
         if key not in (allowed := strategy_settings(run.strategy.name)):
             raise one_of("strategy: key", key, ["name", "seed", *allowed])
-    make_strategy(run.strategy.name, space, run.objectives, **settings)
+    strategy = make_strategy(run.strategy.name, space, run.objectives, **settings)
+    if run.fidelity is not None and strategy.inheriting is not None:
+        raise InputError(
+            f"fidelity: {run.strategy.name} trains children from their parents' weights, not in "
+            "rungs; take another strategy, or leave the section out"
+        )
     load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
     gpus = run.resources.gpus_per_trial
     if gpus > 1 and gpus != int(gpus):

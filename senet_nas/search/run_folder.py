@@ -2,7 +2,8 @@
 
 `trials.jsonl` is append-only: one line a finished evaluation, on disk before the strategy is
 told. A search killed at any instant loses at most the evaluations in flight. Where candidates are
-trained in rungs, `paused/` holds where those stand that may go on.
+trained in rungs, `paused/` holds where those stand that may go on; where children inherit,
+`weights/` those of the trials that may be parents.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class TrialRecord:
     train_seconds: spent on training and scoring by the worker. wall_seconds: from proposal to
     result. elapsed_seconds: of the run at that moment, pauses between resumes left out. curve:
     training loss by epoch. rung: from 0. epochs: that this evaluation trained, as epochs over the
-    images in full.
+    images in full. parent: number of the trial with whose weights it began.
     """
 
     number: int
@@ -47,6 +48,7 @@ class TrialRecord:
     curve: tuple[float, ...] = field(default=())
     rung: int = 0
     epochs: float = 0.0
+    parent: int | None = None
 
     def to_line(self) -> str:
         """The record as one line of JSON, with its newline."""

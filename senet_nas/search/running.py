@@ -10,8 +10,9 @@ from typing import Protocol
 from search_space import Candidate, InputError, structural_hash
 from search_space.errors import RunError
 from senet_nas.search.halving import Halving
+from senet_nas.search.inheriting import Inheritance
 from senet_nas.search.outcome import Outcome, Task, Trials
-from senet_nas.search.paused import FOLDER, Paused
+from senet_nas.search.paused import FOLDER, WEIGHTS_FOLDER, Paused
 from senet_nas.search.preparation import build_strategy, preflight
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
@@ -48,7 +49,12 @@ class Running:
                 self.strategy.tell(record.candidate, record.scores, record.rung)
             except InputError as error:
                 raise InputError(f"{folder.trials_file}: line {line}: {error}") from None
+        inherits = self.strategy.inheriting
+        self._states = folder.path / (FOLDER if inherits is None else WEIGHTS_FOLDER)
         self._halving = self._make_halving()
+        self._inheritance = (
+            None if inherits is None else Inheritance(inherits, Paused(self._states), self.records)
+        )
         self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
         self._started = time.perf_counter()
         self._candidates = {record.number: record.candidate for record in self.records}
@@ -60,8 +66,7 @@ class Running:
         fidelity = self.run.fidelity
         if fidelity is None:
             return None
-        states = Paused(self.folder.path / FOLDER)
-        return Halving(fidelity, self.run.objectives, states, self.records)
+        return Halving(fidelity, self.run.objectives, Paused(self._states), self.records)
 
     def elapsed_seconds(self) -> float:
         """Seconds that this run has been running, over all of its starts."""
@@ -82,7 +87,10 @@ class Running:
                 raise
             self._check_budget(0)
             return None  # what is in flight may let another go on
-        return None if asked is None else self._start(Task(*asked))
+        if asked is None:
+            return None
+        parent = None if self._inheritance is None else self._inheritance.begin(*asked)
+        return self._start(Task(*asked, parent=parent))
 
     def ask(self) -> tuple[int, Candidate] | None:
         """The next new trial; None to wait. Raises StopIteration as `next_task`."""
@@ -99,7 +107,7 @@ class Running:
         return self._next_number - 1, candidate
 
     def _start(self, task: Task) -> Task:
-        self._in_flight[task.number] = self.run.epochs_spent(task.rung)
+        self._in_flight[task.number] = self._epochs_of(task.rung, task.parent is not None)
         self._candidates[task.number] = task.candidate
         return task
 
@@ -110,8 +118,14 @@ class Running:
             raise StopIteration
         if budget.epochs is not None:
             spent = self._epochs + sum(self._in_flight.values())
-            if spent + self.run.epochs_spent(rung) > budget.epochs * (1 + 1e-9):
+            inherits = self._inheritance is not None and self._inheritance.applies
+            if spent + self._epochs_of(rung, inherits) > budget.epochs * (1 + 1e-9):
                 raise StopIteration
+
+    def _epochs_of(self, rung: int, inherits: bool) -> float:
+        if inherits and self._inheritance is not None:
+            return float(self._inheritance.epochs)
+        return self.run.epochs_spent(rung)
 
     def record(self, outcome: Outcome) -> None:
         """Put an evaluation on disk, then tell the strategy.
@@ -131,6 +145,7 @@ class Running:
             curve=tuple(round(loss, 4) for loss in outcome.curve),
             rung=task.rung,
             epochs=self._in_flight.pop(task.number),
+            parent=None if task.parent is None else task.parent[0],
         )
         self.folder.append(record)
         self.records.append(record)
@@ -138,6 +153,8 @@ class Running:
         self.strategy.tell(record.candidate, record.scores, record.rung)
         if self._halving is not None:
             self._halving.enter(record)
+        if self._inheritance is not None:
+            self._inheritance.enter(record)
         self.progress.finished(record)
         reasons = {each.reason for each in self.records}
         if len(self.records) == HOPELESS and None not in reasons and len(reasons) == 1:
@@ -154,8 +171,9 @@ class Running:
         trials = Trials(
             self.next_task, self.record, lambda: self.progress.tick(self.elapsed_seconds())
         )
-        states = self.folder.path / FOLDER
-        run_trials(self.run, trials, states, start_file(self.folder))
+        inherit_epochs = None if self._inheritance is None else self._inheritance.epochs
+        start = start_file(self.folder)
+        run_trials(self.run, trials, self._states, start, inherit_epochs)
 
     def is_over(self) -> bool:
         """Whether the budget was spent before this start."""

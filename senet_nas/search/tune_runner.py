@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +29,31 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from search_space import InputError, structural_hash
 from search_space.registry import EXTENSIONS_VARIABLE
-from senet_nas.search.fidelity_section import RungSection
 from senet_nas.search.outcome import Outcome, Task, Trials
-from senet_nas.search.paused import Paused
 from senet_nas.search.resources import workers
-from senet_nas.search.run_file import EvaluationSection, ResourcesSection, RunFile
-from senet_nas.search.space_section import SpaceSection
+from senet_nas.search.run_file import ResourcesSection, RunFile
 from senet_nas.search.tune_scheduler import RungScheduler
+from senet_nas.search.tune_trainable import CandidateTrainable
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are ours to tell
 
 OBJECT_STORE_BYTES = 200 * 2**20
 
 
-def run_trials(run: RunFile, trials: Trials, states: Path, start: Path | None = None) -> None:
+def run_trials(
+    run: RunFile,
+    trials: Trials,
+    states: Path,
+    start: Path | None = None,
+    inherit_epochs: int | None = None,
+) -> None:
     """Run trials on Ray Tune until `trials.next_task` raises StopIteration.
 
     Uses Ray where this process has started it, the cluster at RAY_ADDRESS where that is set, and
-    else starts Ray on this machine for this run. states: the folder of paused trials. start: a
-    file of weights to train from (`Start`). Every worker must be able to reach both.
+    else starts Ray on this machine for this run. states: the folder of paused trials, or of
+    parents. start: a file of weights to train from (`Start`). Every worker must be able to reach
+    both. inherit_epochs: of a trial that has a parent, where trials have.
     Raises `InputError` where the resources asked for aren't there.
     """
     ours = not ray.is_initialized()
@@ -58,7 +63,7 @@ def run_trials(run: RunFile, trials: Trials, states: Path, start: Path | None = 
         adapter = _Adapter(trials, _workers(run.resources))
         with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
             tune.Tuner(
-                _trainable(run, states, start),
+                _trainable(run, states, start, inherit_epochs),
                 tune_config=tune.TuneConfig(
                     search_alg=adapter,
                     scheduler=RungScheduler(adapter) if run.fidelity else None,
@@ -99,7 +104,7 @@ def _workers(resources: ResourcesSection) -> int:
     return workers(resources, there.get("CPU", 0.0), there.get("GPU", 0.0))
 
 
-def _trainable(run: RunFile, states: Path, start: Path | None) -> Any:
+def _trainable(run: RunFile, states: Path, start: Path | None, inherit_epochs: int | None) -> Any:
     resources = {"cpu": run.resources.cpus_per_trial, "gpu": run.resources.gpus_per_trial}
     with_settings = tune.with_parameters(
         CandidateTrainable,
@@ -108,6 +113,7 @@ def _trainable(run: RunFile, states: Path, start: Path | None) -> Any:
             "evaluation": run.evaluation.model_dump(),
             "rungs": [rung.model_dump() for rung in run.fidelity.rungs] if run.fidelity else [],
             "states": str(states.absolute()),
+            "inherit_epochs": inherit_epochs,
             "latency": "latency_ms" in {*run.objectives, *run.limits},
             "cpus": run.resources.cpus_per_trial,
             "gpus": run.resources.gpus_per_trial,
@@ -115,69 +121,6 @@ def _trainable(run: RunFile, states: Path, start: Path | None) -> Any:
         },
     )
     return tune.with_resources(with_settings, resources)
-
-
-class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
-    """One evaluation a step, in an actor that stays and keeps its images."""
-
-    def setup(self, config: dict[str, Any], settings: dict[str, Any]) -> None:
-        """Decode the images, once an actor."""
-        import torch
-
-        from senet_nas.search.evaluation import Evaluator
-        from senet_nas.training.start import Start
-
-        torch.set_num_threads(settings["cpus"])
-        self._space = SpaceSection(**settings["space"]).open()
-        evaluation = EvaluationSection(**settings["evaluation"])
-        device = "cuda" if settings["gpus"] else "cpu"
-        if 0 < settings["gpus"] < 1:
-            torch.cuda.set_per_process_memory_fraction(settings["gpus"])
-        start = None if settings["start"] is None else Start.load(Path(settings["start"]))
-        rungs = [RungSection(**rung) for rung in settings["rungs"]]
-        self._evaluator = Evaluator(evaluation, device, settings["latency"], start, rungs)
-        self._states = Paused(Path(settings["states"]))
-        self.reset_config(config)
-
-    def reset_config(self, config: dict[str, Any]) -> bool:
-        """Take the next task. True: the actor can be reused."""
-        self._task = Task(config["number"], tuple(config["candidate"]), config["rung"])
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Train and score the candidate. A loss that isn't finite, or a network that can't be
-        built, is a result: it would not pass. Other faults are raised, for Tune to try once more
-        in a new worker."""
-        from senet_nas.training import NonFiniteLossError
-
-        try:
-            return self._evaluate(self._task)
-        except (NonFiniteLossError, InputError) as error:
-            return {"reason": str(error), "done": True}
-
-    def _evaluate(self, task: Task) -> dict[str, Any]:
-        """Where there are rungs above, where the trial stands is on disk before its result is
-        known."""
-        architecture = self._space.build(task.candidate)
-        identity = structural_hash(architecture)
-        below = task.rung - 1
-        before = self._states.load(task.number, below, identity) if task.rung else None
-        evaluation, state = self._evaluator.at_rung(architecture, task.rung, before)
-        is_last = task.rung == len(self._evaluator.rungs) - 1
-        if not is_last:
-            self._states.save(task.number, task.rung, identity, state)
-        return {
-            "scores": evaluation.scores,
-            "curve": evaluation.curve,
-            "train_seconds": evaluation.seconds,
-            "done": is_last,
-        }
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: a trial is one step, or stands in the run's folder."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: a trial that is tried again starts its step anew."""
 
 
 class _Adapter(Searcher):  # type: ignore[misc]
@@ -205,7 +148,7 @@ class _Adapter(Searcher):  # type: ignore[misc]
             return str(Searcher.FINISHED)
         if task is None:
             return None
-        config = {"candidate": list(task.candidate), "number": task.number, "rung": task.rung}
+        config = asdict(task)
         paused = self._paused.pop(task.number, None)
         if paused is None:  # a new trial, or one that another start of the run has paused
             self._running[trial_id] = task, time.perf_counter(), 0

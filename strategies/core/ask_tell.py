@@ -18,7 +18,7 @@ from search_space.space import Candidate, SearchSpace
 from strategies.core.front import Front
 from strategies.core.ledger import Ledger
 from strategies.core.objectives import Objectives
-from strategies.core.protocol import Proposer, Trial
+from strategies.core.protocol import Inheriting, Proposer, Trial
 from strategies.core.unseen import Unseen
 from strategies.core.walk import walk_to_free
 
@@ -71,6 +71,11 @@ class AskTell:
     def trials(self) -> tuple[Trial, ...]:
         """Every trial told, in the order of arrival, failed ones included."""
         return tuple(self._ledger.told.values())
+
+    @property
+    def inheriting(self) -> Inheriting | None:
+        """The strategy, where its candidates begin with the weights of others."""
+        return self._proposer if isinstance(self._proposer, Inheriting) else None
 
     @property
     def exhausted(self) -> bool:

@@ -59,13 +59,13 @@ class Rungs:
     def __init__(self, count: int, reduction: int, waiting: int) -> None:
         checks.integer("rungs", count, least=1)
         checks.integer("reduction", reduction, least=2)
-        checks.integer("waiting", waiting, least=0)
+        checks.integer("waiting", waiting, least=1)
         self.count = count
         self._reduction = reduction
         self._waiting = waiting
         self._trials: list[list[int]] = [[] for _ in range(count)]
         self._losses: list[list[Sequence[float]]] = [[] for _ in range(count)]
-        self._best: list[list[int]] = [[] for _ in range(count)]  # may go on, best first
+        self._order: list[list[int]] = [[] for _ in range(count)]  # the trials, best first
         self._gone_on: list[set[int]] = [set() for _ in range(count)]
         self._paused: dict[int, int] = {}  # trial to the rung that it finished
 
@@ -87,23 +87,24 @@ class Rungs:
             return
         self._paused[trial] = rung
         order = [self._trials[rung][i] for i in rung_order(np.array(self._losses[rung]))]
-        go_on = len(order) // self._reduction
-        self._best[rung] = order[:go_on]
-        due = max(0, go_on - len(self._gone_on[rung]))
-        unpromoted = [one for one in order if self._paused.get(one) == rung]
-        for given_up in unpromoted[due + self._waiting :]:
+        self._order[rung] = order
+        waiting = [one for one in order if self._paused.get(one) == rung]
+        for given_up in waiting[max(0, self._due(rung)) + self._waiting :]:
             del self._paused[given_up]
 
     def next(self) -> tuple[int, int] | None:
         """The trial to go on with, and the rung to take it to: at the highest rung where one may
         go on, the best. Changes nothing: `promote` does."""
         for rung in reversed(range(self.count - 1)):
-            if len(self._gone_on[rung]) >= len(self._trials[rung]) // self._reduction:
-                continue
-            for trial in self._best[rung]:
-                if self._paused.get(trial) == rung:
-                    return trial, rung + 1
+            if self._due(rung) > 0:
+                for trial in self._order[rung]:
+                    if self._paused.get(trial) == rung:
+                        return trial, rung + 1
         return None
+
+    def _due(self, rung: int) -> int:
+        """How many more may go on."""
+        return len(self._trials[rung]) // self._reduction - len(self._gone_on[rung])
 
     def promote(self, trial: int) -> None:
         """A paused trial goes on."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -41,4 +41,23 @@ class Proposer(Protocol):
 
     def learn(self, trial: Trial) -> None:
         """Takes in one trial that succeeded. The only place where state changes."""
+        ...
+
+
+@runtime_checkable
+class Inheriting(Protocol):
+    """What a strategy has besides, whose children begin with the weights of a trained parent.
+
+    inherit_epochs: that such a child trains for.
+    """
+
+    inherit_epochs: int
+
+    def heritable(self) -> Sequence[Trial]:
+        """The trials whose weights are worth keeping."""
+        ...
+
+    def parent_of(self, candidate: Candidate, among: Container[Candidate]) -> Trial | None:
+        """Whose weights a candidate is to begin with, of those that are kept; None to begin
+        anew. Changes nothing."""
         ...

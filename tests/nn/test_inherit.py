@@ -134,9 +134,7 @@ def test_other_mutations_inherit_what_fits(mutation):
     old = trained(parent)
     new = child_of(old, child)
     assert 1e-4 < difference(old, new) < float("inf")
-    assert new.stem.state_dict()["0.head.0.weight"].equal(
-        old.stem.state_dict()["0.head.0.weight"]
-    )
+    assert new.stem.state_dict()["0.head.0.weight"].equal(old.stem.state_dict()["0.head.0.weight"])
 
 
 def test_se_taken_away_is_not_preserved_but_inherited():

@@ -100,7 +100,7 @@ def test_what_lies_on_disk_is_bounded_and_is_what_can_go_on(halved):
     on_disk = {path.stem for path in (halved / "paused").iterdir()}
     assert on_disk == {f"{trial}-{rung}" for trial, rung in paused.items()}
     for rung in (0, 1):
-        assert list(paused.values()).count(rung) <= 2
+        assert list(paused.values()).count(rung) <= 3
 
 
 def kill(process):

@@ -49,7 +49,7 @@ def build_retrofit(value: Retrofit, num_classes: int) -> nn.Module:
 
 
 def _example(source: Source) -> Tensor:
-    """Images that the network takes: of its own size, or of the first common size that it runs on."""
+    """Images that the network takes: of its own size, or of a common size that it runs on."""
     fault = ""
     for size in (source.image_size,) if source.image_size else IMAGE_SIZES:
         images = torch.zeros(1, 3, size, size)

@@ -47,8 +47,9 @@ Three = tuple[float, float, float]
 class Source:
     """A model with the preprocessing that its weights expect.
 
-    image_size: in pixels; mean, std: of each channel, 0 to 1; None for a function's. classes: names in the order of the
-    logits (WordNet ids for ImageNet, as its folders are named), None where they aren't known.
+    image_size: in pixels; mean, std: of each channel, 0 to 1; None for a function's. classes:
+    names in the order of the logits (WordNet ids for ImageNet, as its folders are named), None
+    where they aren't known.
     """
 
     model: nn.Module
