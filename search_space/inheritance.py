@@ -14,6 +14,7 @@ from search_space.values import SE, Architecture, Block, round_channels
 
 RESIDUAL = ("basic", "bottleneck", "inverted_residual")
 PADDED = ("conv", *RESIDUAL)  # cells whose wider form holds the narrower one in its first channels
+ALIKE = ("cell", "stride", "groups", "activation", "extra")  # settings that padding can't bridge
 IDEMPOTENT = ("relu", "relu6")
 
 
@@ -85,21 +86,26 @@ def keeps_shape(block: Block, in_channels: int) -> bool:
 def _carries_over(block: Block, width: int, before: Block, width_before: int) -> bool:
     if (block, width) == (before, width_before):
         return True
-    if block.cell not in PADDED or block.groups != 1 or block.extra:
+    return (
+        block.cell in PADDED
+        and block.groups == 1
+        and not block.extra
+        and all(getattr(block, name) == getattr(before, name) for name in ALIKE)
+        and block.kernel >= before.kernel
+        and block.channels >= before.channels
+        and width >= width_before
+        and _inside_carries_over(block, width, before, width_before)
+        and _se_carries_over(block, width, before, width_before)
+    )
+
+
+def _inside_carries_over(block: Block, width: int, before: Block, width_before: int) -> bool:
+    if block.cell == "conv":
+        return True
+    if block.cell == "inverted_residual" and (block.expansion == 1) != (before.expansion == 1):
         return False
-    alike = ("cell", "stride", "groups", "activation", "extra")
-    if any(getattr(block, name) != getattr(before, name) for name in alike):
-        return False
-    if block.kernel < before.kernel or block.channels < before.channels or width < width_before:
-        return False
-    if block.cell != "conv":
-        if keeps_shape(block, width) != keeps_shape(before, width_before):
-            return False
-        if _inner(block, width) < _inner(before, width_before):
-            return False
-        if block.cell == "inverted_residual" and (block.expansion == 1) != (before.expansion == 1):
-            return False
-    return _se_carries_over(block, width, before, width_before)
+    same_shortcut = keeps_shape(block, width) == keeps_shape(before, width_before)
+    return same_shortcut and _inner(block, width) >= _inner(before, width_before)
 
 
 def _se_carries_over(block: Block, width: int, before: Block, width_before: int) -> bool:

@@ -101,6 +101,8 @@ class Strategy:
 
     def _seeded(self, seed: int) -> Any:
         try:
-            return self._make(seed=seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._make(seed=seed)
         except (TypeError, ImportError) as error:
             raise InputError(f"optuna_sampler.sampler: {self.sampler}: {error}") from None

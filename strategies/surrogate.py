@@ -23,7 +23,7 @@ from strategies.core.selection import losses_of, survivors
 
 REFIT = 1.2  # growth of the history from one fit of the hyperparameters to the next
 MOST_FITTED = 200  # trials that hyperparameters are fitted to
-MOST_KEPT, KEPT = 600, 250  # trials that models are conditioned on; what stays beyond the most
+MOST_KEPT, KEPT = 500, 200  # trials that models are conditioned on; what stays beyond the most
 MOST_BELIEVED = 50  # pending candidates that models take account of
 LEADERS, NEIGHBOURS = 12, 12  # of the pool, mutated once more, and how often
 MARGIN = 0.4  # of the reference beyond the worst losses, as a share of their range

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dtrtri
 from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
@@ -114,13 +115,13 @@ class GaussianProcess:
         centred = targets - self._mean
         self._alpha = cho_solve(self._factor, centred)
         self._scale = float(np.sqrt(max(centred @ self._alpha / len(targets), 1e-300)))
-        self._inverse = solve_triangular(
-            self._factor[0], np.eye(len(targets)), lower=True, check_finite=False
-        )
+        inverse, _ = dtrtri(self._factor[0], lower=1)
+        self._inverse = np.tril(inverse).astype(np.float32)  # deviations need no more digits
 
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the function (without noise)."""
         crossed = correlation(features, self._features, self._fitted.weights)
         mean = self._mean + crossed @ self._alpha
-        explained = np.square(crossed @ self._inverse.T).sum(axis=1)
-        return mean, self._scale * np.sqrt(np.maximum(1 - explained, 1e-10))
+        projected = crossed.astype(np.float32) @ self._inverse.T
+        explained = np.einsum("ij,ij->i", projected, projected).astype(np.float64)
+        return mean, self._scale * np.sqrt(np.maximum(1 - explained, 1e-7))

@@ -95,7 +95,7 @@ def test_killed_it_finds_what_it_would_have_found(folder, images, inherited):
     write_lamarckian(folder.path / "run.toml", images)
     out = folder.path / "out"
     arguments = ("search", folder.path / "run.toml", "--out", out, "--resume")
-    for trials in (2, 4):
+    for trials in (5,):
         wanted = lines(out / "trials.jsonl") + trials
         process = start(*arguments)
         wait_for(lambda wanted=wanted: lines(out / "trials.jsonl") >= wanted)
