@@ -27,7 +27,7 @@ class StrategySection(BaseModel):
     """Which strategy, its seed, and settings of its own."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    name: str = "nsga2"
+    name: str = "surrogate"
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
 
     def settings(self) -> dict[str, Any]:

@@ -108,11 +108,19 @@ def kill(process):
     process.communicate()
 
 
-def test_killed_again_and_again_it_finds_what_it_would_have_found(folder, images, halved):
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [(6, 0.03)],
+        pytest.param([(1, 0.0), (3, 0.04), (2, 0.02), (4, 0.01)], marks=pytest.mark.slow),
+    ],
+    ids=["once", "four times"],
+)
+def test_killed_it_finds_what_it_would_have_found(moments, folder, images, halved):
     write_rungs(folder.path / "run.toml", images)
     out = folder.path / "out"
     arguments = ("search", folder.path / "run.toml", "--out", out, "--resume")
-    for more, seconds in ((2, 0.0), (5, 0.04)):
+    for more, seconds in moments:
         wanted = lines(out / "trials.jsonl") + more
         process = start(*arguments)
         wait_for(lambda wanted=wanted: lines(out / "trials.jsonl") >= wanted)
