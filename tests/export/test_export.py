@@ -199,10 +199,24 @@ def test_a_missing_package_is_said(saved, monkeypatch):
 
 
 def test_images_of_other_classes_are_refused(saved, tmp_path):
-    data = write_images(tmp_path / "data", ("cat", "ship"))
+    data = write_images(tmp_path / "data", ("cat", "frog"))
     message = refused("evaluate", saved, "--data", data)
-    assert "dog" in message
+    assert "not among them: frog" in message
     assert str(data) in message
+
+
+def test_images_of_some_of_the_classes_are_told_apart_from_all(saved, tmp_path):
+    checkpoint = load_checkpoint(saved)
+    some = checkpoint.classes[1:]
+    data = write_images(tmp_path / "data", some)
+    found = senet_nas("evaluate", saved, "--data", data, "--json").data()
+    images = load_images(data, "test", checkpoint.image_size)
+    pixels = normalised(images.images.numpy(), checkpoint.mean, checkpoint.std)
+    with torch.no_grad():
+        logits = checkpoint.network()(pixels)
+    right = logits.argmax(1) == images.labels + 1
+    assert found["count"] == len(images)
+    assert found["top1"] == pytest.approx(100 * right.double().mean().item())
 
 
 def test_weights_that_do_not_fit_are_said(saved):
