@@ -60,6 +60,9 @@ def library_network(source: str, num_classes: int) -> nn.Module:
     return getattr(torchvision.models, name)(num_classes=num_classes)
 
 
+LARGE = ("senet154", "efficientnet_v2_s", "densenet121")  # tens of seconds
+
+
 @pytest.mark.parametrize(("name", "source"), [(name, source) for name, source, _ in SAME])
 def test_costs_what_the_librarys_costs(name, source):
     with torch.device("meta"):
@@ -92,7 +95,14 @@ def test_mobilenet_with_se_has_the_papers_4_7_million_parameters():
     assert cost(published("se_mobilenet_v1")).params == 4_711_720
 
 
-@pytest.mark.parametrize(("name", "source", "size"), [row for row in SAME if row[2]])
+@pytest.mark.parametrize(
+    ("name", "source", "size"),
+    [
+        pytest.param(*row, marks=pytest.mark.slow if row[0] in LARGE else ())
+        for row in SAME
+        if row[2]
+    ],
+)
 @torch.no_grad()
 def test_computes_what_the_librarys_computes_with_its_weights(name, source, size):
     """In single precision to 1e-5. Where there is SE, whose two layers are convolutions in one

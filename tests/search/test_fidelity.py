@@ -108,11 +108,12 @@ def kill(process):
     process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moments",
     [
         [(6, 0.03)],
-        pytest.param([(1, 0.0), (3, 0.04), (2, 0.02), (4, 0.01)], marks=pytest.mark.slow),
+        [(1, 0.0), (3, 0.04), (2, 0.02), (4, 0.01)],
     ],
     ids=["once", "four times"],
 )
@@ -192,6 +193,7 @@ def test_a_budget_of_epochs_is_never_exceeded(rungs, folder, images):
     assert sum(record.epochs for record in folder.trials()) == spent
 
 
+@pytest.mark.slow
 def test_rungs_of_smaller_images_and_parts_of_them(folder, images):
     rungs = """
 [fidelity]

@@ -91,6 +91,7 @@ def test_the_weights_on_disk_are_those_of_the_living_and_the_front(inherited):
     assert len(wanted) < TRIALS
 
 
+@pytest.mark.slow
 def test_killed_it_finds_what_it_would_have_found(folder, images, inherited):
     write_lamarckian(folder.path / "run.toml", images)
     out = folder.path / "out"

@@ -111,6 +111,7 @@ def test_a_users_network_is_searched_from_its_weights(own, monkeypatch):
     assert places["trials"] == 6
 
 
+@pytest.mark.slow
 def test_a_killed_search_over_a_users_network_goes_on(own):
     process = start("search", "run.toml", "--out", "out")
     wait_for((own.path / "out" / "trials.jsonl").exists)
