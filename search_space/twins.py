@@ -11,10 +11,6 @@ from search_space.values import Architecture, Block, round_channels
 
 HeadWidth = Callable[[Block, int], int]
 
-# Cells whose branch and shortcut are put side by side, each narrower than the output: what their
-# gates' widths are is known to them alone.
-CONCATENATING = ("dense_layer", "shuffle_v1", "shuffle_v2")
-
 IMAGE_CHANNELS = 3
 REMEMBERED = 65_536  # digests of blocks
 
@@ -25,8 +21,9 @@ def network_key(architecture: Architecture, head_width: HeadWidth | None = None)
     r, base and divisor of an SE block count only by the hidden width that they come to: with 8
     channels r = 8, 16 and 32 all give 1. Division into stages doesn't count.
 
-    head_width: of (block, input channels), the width that the placement `conv3x3` gates. It is
-    the cell's to say; without it, SE blocks there are told apart by r and divisor themselves.
+    head_width: of (block, input channels), the width that the placement `conv3x3` gates, for cells
+    whose branch and shortcut are as wide as the block. What a gate is as wide as is the cell's to
+    say; without it, SE before the output is told apart by r and divisor themselves.
     """
     digest = hashlib.sha256()
     width = IMAGE_CHANNELS
@@ -59,12 +56,11 @@ def _gate(block: Block, input_channels: int, head_width: HeadWidth | None) -> ob
     if se is None:
         return None
     operators = (se.placement, se.squeeze, se.excitation, se.activation, se.bias)
-    side_by_side = block.cell in CONCATENATING and se.placement != "post"
     if se.placement == "pre":
         gated = input_channels
-    elif se.placement != "conv3x3" and not side_by_side:
+    elif se.placement == "post" or (head_width is not None and se.placement != "conv3x3"):
         gated = block.channels
-    elif head_width is not None and not side_by_side:
+    elif head_width is not None:
         gated = head_width(block, input_channels)
     elif se.base == "own":
         return *operators, se.r, se.divisor

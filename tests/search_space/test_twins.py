@@ -32,10 +32,19 @@ def test_the_hidden_width_counts_and_not_how_it_is_written(placement):
     def se(r, **fields):
         return SE(r=r, placement=placement, **fields)
 
-    assert same(se(16), se(32))  # 16 channels
-    assert not same(se(8), se(16))
-    assert same(se(2), se(4, divisor=8))
-    assert same(se(8), se(4, base="input"))  # 8 channels
+    def alike(first, second):
+        return same(first, second, head_width=width_over_output)
+
+    assert alike(se(16), se(32))  # 16 channels
+    assert not alike(se(8), se(16))
+    assert alike(se(2), se(4, divisor=8))
+    assert alike(se(8), se(4, base="input"))  # 8 channels
+
+
+def test_where_cells_may_put_branches_side_by_side_nothing_is_taken_for_equal():
+    for placement in ("standard", "identity"):
+        assert not same(SE(16, placement), SE(32, placement))
+    assert same(SE(16, "post"), SE(32, "post"))
 
 
 def test_before_the_branch_the_input_is_gated():

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from search_space import Architecture, Blueprint
+from search_space.published import without_se
 from senet_nas.nn.squeeze_excitation import SqueezeExcitation
-from senet_nas.search.ablation.variants import without_se
 from senet_nas.training import seeded_network
 
 

@@ -64,11 +64,6 @@ def changed(architecture: Architecture, *changes: Changes) -> Architecture:
     return Architecture.from_json(text)
 
 
-def without_se(architecture: Architecture) -> Architecture:
-    """The same network with no SE anywhere."""
-    return changed(architecture, Changes(se=False))
-
-
 def _change_blocks(stages: list[list[dict[str, Any]]], settings: Mapping[str, Any]) -> None:
     if "se" in settings:
         raise InputError("block: write settings of SE as se.field")
