@@ -6,7 +6,7 @@ and activation), `tail` t (the projection back), `shortcut` s, and `act` a. g is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -45,22 +45,48 @@ class Unit(nn.Module):
         self.shortcut = shortcut
         self.act = act or nn.Identity()
         self.out_channels = block.channels
+        self._widths = {
+            "input": in_channels,
+            "head": head_channels,
+            "branch": branch_channels or block.channels,
+            "shortcut": shortcut_channels or block.channels,
+            "output": block.channels,
+        }
         self.se: SqueezeExcitation | None = None
         self._equation: Callable[[Unit, Tensor], Tensor] = _plain
-        if block.se is not None and not (block.se.placement == "identity" and shortcut is None):
-            placement = PLACEMENTS[block.se.placement]
-            widths = {
-                "input": in_channels,
-                "head": head_channels,
-                "branch": branch_channels or block.channels,
-                "shortcut": shortcut_channels or block.channels,
-                "output": block.channels,
-            }
-            self.se = SqueezeExcitation(widths[placement.gates], block.se, in_channels)
-            self._equation = placement.equation
+        width = None if block.se is None else self.gated_width(block.se.placement)
+        if block.se is not None and width is not None:
+            self.stand(SqueezeExcitation(width, block.se, in_channels))
+
+    def gated_width(self, placement: str) -> int | None:
+        """The channels that SE acts on at a placement; None where there is nothing to gate."""
+        if placement == "identity" and self.shortcut is None:
+            return None
+        return self._widths[PLACEMENTS[placement].gates]
+
+    def stand(self, se: SqueezeExcitation | None) -> None:
+        """Let an SE block stand where its value puts it, or none, in place of what stood there."""
+        self.se = se
+        self._equation = _plain if se is None else PLACEMENTS[se.value.placement].equation
 
     def forward(self, x: Tensor) -> Tensor:
         return self._equation(self, self.entry(x))
+
+    def gated_everywhere(
+        self, x: Tensor, gates: Mapping[str, Callable[[Tensor], Tensor]]
+    ) -> Tensor:
+        """All placements at once: what each of these maps, by the name of its placement, makes of
+        what it gates. Where all but one are the identity, this is that one's equation."""
+
+        def gate(name: str, y: Tensor) -> Tensor:
+            return gates[name](y) if name in gates else y
+
+        x = self.entry(x)
+        branch = gate("conv3x3", self.head(gate("pre", x)))
+        branch = gate("standard", self.tail(branch))
+        if self.shortcut is not None:
+            branch = self.together(gate("identity", self.shortcut(x)), branch)
+        return gate("post", self.act(branch))
 
     def gate(self, x: Tensor) -> Tensor:
         """g(x)."""

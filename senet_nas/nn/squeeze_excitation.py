@@ -56,7 +56,10 @@ class SqueezeExcitation(nn.Module):
 
     def gates(self, x: Tensor) -> Tensor:
         """s for x: (N, C, H, W), as (N, C, 1, 1), or (N, C, H, W) without a squeeze."""
-        squeezed = SQUEEZES[self.value.squeeze](x)
+        return self.excite(SQUEEZES[self.value.squeeze](x))
+
+    def excite(self, squeezed: Tensor) -> Tensor:
+        """s for what the squeeze gives: (N, C), or (N, H, W, C) without one."""
         excited = self.expand(self.act(self.reduce(squeezed)))
         excitations = NEUTRAL_EXCITATIONS if self.value.neutral else EXCITATIONS
         scale = excitations[self.value.excitation](excited)
