@@ -1,10 +1,14 @@
 """Images: reading them from folders and archives, splitting them, augmenting them in batches."""
 
-from senet_nas.data.augment import Augmentation, Draws, augment, draw, normalise
+from senet_nas.data.augment import Draws, augment, draw, normalise
+from senet_nas.data.augmentation import Augmentation
+from senet_nas.data.batches import Batch, Batches, TestBatches
 from senet_nas.data.cache import default_cache
 from senet_nas.data.files import locked, sync, write_atomically
 from senet_nas.data.image_set import RGB, ImageSet
 from senet_nas.data.load import Split, load_images, splits_of
+from senet_nas.data.memory import MemoryBatches, MemoryTestBatches
+from senet_nas.data.opening import Reading, test_batches, training_batches
 from senet_nas.data.resize import resized
 from senet_nas.data.sample import SAMPLE
 from senet_nas.data.splits import training_subset, validation_split
@@ -13,9 +17,15 @@ __all__ = [
     "RGB",
     "SAMPLE",
     "Augmentation",
+    "Batch",
+    "Batches",
     "Draws",
     "ImageSet",
+    "MemoryBatches",
+    "MemoryTestBatches",
+    "Reading",
     "Split",
+    "TestBatches",
     "augment",
     "default_cache",
     "draw",
@@ -25,6 +35,8 @@ __all__ = [
     "resized",
     "splits_of",
     "sync",
+    "test_batches",
+    "training_batches",
     "training_subset",
     "validation_split",
     "write_atomically",

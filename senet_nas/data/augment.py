@@ -12,28 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from search_space import checks
 from search_space.errors import InputError
-
-PADDINGS = ("reflect", "zero")
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """crop_padding: pixels by which a crop may shift to each side. padding: what lies outside
-    the image, its mirror image or black. flip: mirror half of the images left to right.
-    cutout: side in pixels of a square that is blanked (to the mean colour), 0 for none."""
-
-    crop_padding: int = 0
-    padding: str = "reflect"
-    flip: bool = False
-    cutout: int = 0
-
-    def __post_init__(self) -> None:
-        checks.integer("crop_padding", self.crop_padding, least=0)
-        checks.choice("padding", self.padding, PADDINGS)
-        checks.boolean("flip", self.flip)
-        checks.integer("cutout", self.cutout, least=0)
+from senet_nas.data.augmentation import Augmentation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +40,7 @@ def draw(
 
     Raises `InputError` for a padding that is not smaller than the image.
     """
-    reach = augmentation.crop_padding
+    reach = augmentation.crop_padding if augmentation.crop == "padded" else 0
     if reach >= min(height, width):
         raise InputError(f"crop_padding {reach} must be below the image's {min(height, width)}")
     shifts = torch.randint(-reach, reach + 1, (count, 2), generator=generator)
@@ -97,9 +77,14 @@ def augment(
         gathered *= inside[..., None]
     images = normalise(gathered, mean, std, dtype)
     if augmentation.cutout:
-        kept = ~_square(draws.centres, augmentation.cutout, height, width)
-        images *= kept[:, None]
+        blank_squares(images, draws.centres, augmentation.cutout)
     return images
+
+
+def blank_squares(images: Tensor, centres: Tensor, side: int) -> None:
+    """Set squares of `side` pixels of normalised images (B, 3, H, W) to the mean colour, 0, in
+    place. centres: int64 (B, 2), row and column."""
+    images *= ~_square(centres, side, *images.shape[2:])[:, None]
 
 
 def normalise(

@@ -17,7 +17,7 @@ from senet_nas.data.files import write_atomically
 from senet_nas.data.image_set import ImageSet
 
 _log = logging.getLogger(__name__)
-_FORMAT = "2"  # raise it when the same source would decode to other pixels
+_FORMAT = "3"  # raise it when the same source would decode to other pixels
 
 
 def default_cache() -> Path:
@@ -26,9 +26,12 @@ def default_cache() -> Path:
     return (Path(base) if base else Path("~/.cache").expanduser()) / "senet-nas"
 
 
-def cache_file(cache: Path, fingerprint: str, split: str, image_size: int | None) -> Path:
-    """Where the decoded split of a source with this fingerprint is kept."""
-    key = "\0".join((_FORMAT, fingerprint, split, str(image_size)))
+def cache_file(
+    cache: Path, fingerprint: str, split: str, image_size: int | None, view: str = ""
+) -> Path:
+    """Where the decoded split of a source with this fingerprint is kept. view: how its images are
+    brought to the size."""
+    key = "\0".join((_FORMAT, fingerprint, split, str(image_size), view))
     return cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
 

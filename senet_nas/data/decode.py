@@ -1,58 +1,50 @@
-"""From image files to one tensor: decoded with Pillow, brought to one size, damage counted."""
+"""From image files to one tensor: decoded, brought to one size, damage counted."""
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-import struct
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from search_space.errors import InputError
-
-Pixels = npt.NDArray[np.uint8]
+from senet_nas.data.centre import centred
+from senet_nas.data.jpeg import DAMAGE, Pixels, decode_image, reason_of
+from senet_nas.data.records import Content
 
 _log = logging.getLogger(__name__)
 _CHUNK = 256
 _SMALL_BYTES = 16_384  # below it, handing an image to a thread takes longer than decoding it
-# What Pillow raises for files that are cut off, altered, or no images at all.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    TypeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 
-def decode(content: bytes, image_size: int | None = None) -> Pixels:
-    """One image as RGB uint8 (H, W, 3).
+def decode(
+    content: bytes,
+    image_size: int | None = None,
+    crop_percent: float = 1.0,
+    interpolation: str = "bilinear",
+) -> Pixels:
+    """One image as RGB uint8 (H, W, 3), seen as `centred` says where there is an `image_size`.
 
-    With `image_size`, an image of another size is resized (bilinear, shorter side to
-    `image_size` pixels) and its centre cropped. Raises one of Pillow's errors for a damaged file.
+    Raises one of `DAMAGE` for a damaged file.
     """
-    with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as file:
-        image: Image.Image = file.convert("RGB")
-    if image_size is not None and image.size != (image_size, image_size):
-        image = _centre(image, image_size)
-    return np.asarray(image)
+    pixels = decode_image(content)
+    if image_size is None:
+        return pixels
+    return centred(pixels, image_size, crop_percent, interpolation)
 
 
 def decode_all(
-    source: str, contents: Iterable[tuple[int, bytes | str]], names: list[str], size: int | None
+    source: str,
+    contents: Iterable[tuple[int, Content]],
+    names: Sequence[str],
+    size: int | None,
+    crop_percent: float = 1.0,
+    interpolation: str = "bilinear",
 ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     """Decode images into one tensor, in the order of `names`.
 
@@ -64,7 +56,7 @@ def decode_all(
     pixels: Pixels | None = None
     read = np.zeros(len(names), dtype=bool)
     reasons = dict.fromkeys(range(len(names)), "missing")
-    for index, image in _decoded(contents, size):
+    for index, image in _decoded(contents, size, crop_percent, interpolation):
         if isinstance(image, str):
             reasons[index] = image
             continue
@@ -88,7 +80,7 @@ def decode_all(
     return kept, torch.from_numpy(np.flatnonzero(read)), skipped
 
 
-def check_damage(source: str, skipped: tuple[str, ...], count: int) -> None:
+def check_damage(source: str, skipped: Sequence[str], count: int) -> None:
     """Raise `InputError` where more than 10 images and more than 1% could not be read."""
     if len(skipped) > max(10, count // 100):
         more = f" and {len(skipped) - 20} more" if len(skipped) > 20 else ""
@@ -106,49 +98,41 @@ def warn_of_damage(skipped: tuple[str, ...], count: int) -> None:
         _log.warning("%d of %d images could not be read: %s", len(skipped), count, listed)
 
 
+def memory_bytes() -> int:
+    """This machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def _decoded(
-    contents: Iterable[tuple[int, bytes | str]], size: int | None
+    contents: Iterable[tuple[int, Content]],
+    size: int | None,
+    crop_percent: float,
+    interpolation: str,
 ) -> Iterator[tuple[int, Pixels | str]]:
-    def one(entry: tuple[int, bytes | str]) -> tuple[int, Pixels | str]:
+    def one(entry: tuple[int, Content]) -> tuple[int, Pixels | str]:
         index, content = entry
-        if isinstance(content, str):
+        if not isinstance(content, bytes):
             return index, content
         try:
-            return index, decode(content, size)
-        except _DAMAGE as error:
-            return index, _reason(error)
+            return index, decode(content, size, crop_percent, interpolation)
+        except DAMAGE as error:
+            return index, reason_of(error)
 
     remaining = iter(contents)
-    # Pillow decodes outside the interpreter's lock; chunks bound what waits in memory.
+    # Decoding is outside the interpreter's lock; chunks bound what waits in memory.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         while chunk := list(islice(remaining, _CHUNK)):
             are_large = sum(len(content) for _, content in chunk) > _SMALL_BYTES * len(chunk)
             yield from (pool.map if are_large else map)(one, chunk)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not a JPEG or PNG"
-    return "truncated" if "truncated" in str(error).lower() else "damaged"
-
-
-def _centre(image: Image.Image, size: int) -> Image.Image:
-    width, height = image.size
-    scale = size / min(width, height)
-    width, height = max(size, round(width * scale)), max(size, round(height * scale))
-    left, top = (width - size) // 2, (height - size) // 2
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    return resized.crop((left, top, left + size, top + size))
-
-
 def _check_memory(source: str, count: int, shape: tuple[int, ...]) -> None:
-    needed = count * int(np.prod(shape))
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed, memory = count * int(np.prod(shape)), memory_bytes()
     if needed > memory // 2:
         raise InputError(
-            f"{source}: {count} images of {_size(shape)} pixels need {needed / 2**30:.1f} GiB, "
-            f"more than half of this machine's {memory / 2**30:.1f} GiB, and larger sets aren't "
-            "streamed yet: give a smaller image size"
+            f"{source}: {count} images of {_size(shape)} pixels need {needed / 2**30:.1f} GiB in "
+            f"memory, more than half of this machine's {memory / 2**30:.1f} GiB: give a smaller "
+            "image size (`retrain` and `evaluate` stream images, whatever their number)"
         )
 
 

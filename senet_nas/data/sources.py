@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from search_space.errors import InputError
-from senet_nas.data.layout import is_image
+from senet_nas.data.layout import LABEL_FILES, is_image
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".txz")
 _LARGEST_IMAGE_BYTES = 256 * 2**20
@@ -36,8 +36,21 @@ class Source(Protocol):
         """The relative paths of the images, each once, `/` between folders, in any order."""
         ...
 
+    @property
+    def is_random(self) -> bool:
+        """Whether `read` needn't go through what lies before."""
+        ...
+
+    def read(self, name: str) -> bytes | str:
+        """The content of one of the paths."""
+        ...
+
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
         """The content of each wanted path, in any order. Only these files are read."""
+        ...
+
+    def side_file(self, name: str) -> bytes | None:
+        """The content of a file that is no image, by its path below the top; None for none."""
         ...
 
 
@@ -60,15 +73,16 @@ class Folder:
     """A folder of images; links in it are followed."""
 
     path: Path
+    is_random = True
 
     def fingerprint(self) -> str:
         """From paths, sizes and times of change: not from the pixels, which would take long."""
         digest = hashlib.sha256()
-        for name in sorted(self.paths()):
+        for name in (*sorted(self.paths()), *LABEL_FILES):
             try:
                 stat = (self.path / name).stat()
             except OSError:
-                continue  # a dangling link: found again, and named, when it is read
+                continue  # no such label file; or a dangling link, named when it is read
             digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="replace"))
         return digest.hexdigest()
 
@@ -88,10 +102,19 @@ class Folder:
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
         """One file at a time, in the order given."""
         for name in wanted:
-            try:
-                yield name, (self.path / name).read_bytes()
-            except OSError as error:
-                yield name, error.strerror or "unreadable"
+            yield name, self.read(name)
+
+    def read(self, name: str) -> bytes | str:
+        """See `Source`."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            return error.strerror or "unreadable"
+
+    def side_file(self, name: str) -> bytes | None:
+        """See `Source`."""
+        content = self.read(name) if (self.path / name).is_file() else None
+        return content if isinstance(content, bytes) else None
 
 
 @dataclass(frozen=True)
@@ -108,40 +131,94 @@ class Archive:
 
     def paths(self) -> list[str]:
         """Members that name images, whatever their type. Raises `InputError` as `_members`."""
-        return list(self._last)
+        return [name for name in self._last if is_image(name)]
+
+    @cached_property
+    def is_random(self) -> bool:
+        """Whether it isn't compressed."""
+        return self.path.name.lower().endswith(".tar") and tarfile.is_tarfile(self.path)
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
         """In the archive's order; links and devices are named, never followed."""
         names = set(wanted)
         for position, (name, member, archive) in enumerate(self._members()):
-            if name not in names or self._last.get(name) != position:
+            place = self._last.get(name)
+            if name not in names or place is None or place.position != position:
                 continue
-            if not member.isreg():
-                yield name, "not a regular file"
-            elif member.size > _LARGEST_IMAGE_BYTES:
-                yield name, "too large"
+            if place.problem:
+                yield name, place.problem
             else:
                 file = archive.extractfile(member)
                 yield name, file.read() if file else "unreadable"
 
+    def read(self, name: str) -> bytes | str:
+        """See `Source`."""
+        place = self._last[name]
+        return place.problem or read_part(self.path, place.offset, place.size)
+
+    def side_file(self, name: str) -> bytes | None:
+        """See `Source`."""
+        if name not in self._last:
+            return None
+        found = dict(self.contents([name]))
+        content = found.get(name)
+        return content if isinstance(content, bytes) else None
+
     @cached_property
-    def _last(self) -> dict[str, int]:
-        """The position of the last member of each image's path. Kept, for finding it takes
-        reading a compressed archive to its end."""
-        members = enumerate(self._members())
-        return {name: position for position, (name, _, _) in members if is_image(name)}
+    def _last(self) -> dict[str, Place]:
+        """The last member of each path. Kept, for finding it takes reading a compressed archive
+        to its end."""
+        return {
+            name: Place(position, member.offset_data, member.size, member_problem(member))
+            for position, (name, member, _) in enumerate(self._members())
+        }
 
     def _members(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
-        """Members with their paths in normal form.
+        """Members with their paths in normal form. Raises `InputError` for a damaged archive, and
+        for an absolute path or one with `..`."""
+        yield from members_of(self.path, "r:*")
 
-        Raises `InputError` for a damaged archive, and for an absolute path or one with `..`.
-        """
-        try:
-            with tarfile.open(self.path, "r:*") as archive:
-                for member in archive:
-                    parts = PurePosixPath(member.name)
-                    if parts.is_absolute() or ".." in parts.parts:
-                        raise InputError(f"{self.path}: member {member.name!r} leaves its folder")
-                    yield str(parts), member, archive
-        except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-            raise InputError(f"{self.path}: cannot be read as an archive: {error}") from None
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a member of an archive stands: its number, its content's offset and size in bytes, and
+    in words why it can't be read, if it can't."""
+
+    position: int
+    offset: int
+    size: int
+    problem: str
+
+
+def members_of(path: Path, mode: str) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
+    """The members of an archive with their paths in normal form.
+
+    Raises `InputError` for a damaged archive, and for an absolute path or one with `..`.
+    """
+    try:
+        with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+            for member in archive:
+                parts = PurePosixPath(member.name)
+                if parts.is_absolute() or ".." in parts.parts:
+                    raise InputError(f"{path}: member {member.name!r} leaves its folder")
+                yield str(parts), member, archive
+                archive.members.clear()  # else it keeps each one
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as an archive: {error}") from None
+
+
+def read_part(path: Path, offset: int, size: int) -> bytes | str:
+    """`size` bytes of a file, or in words why there aren't as many."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            content = os.pread(file.fileno(), size, offset)
+    except OSError as error:
+        return error.strerror or "unreadable"
+    return content if len(content) == size else "cut off"
+
+
+def member_problem(member: tarfile.TarInfo) -> str:
+    """Why a member's content isn't read, in words; empty where it is."""
+    if not member.isreg() or member.issparse():
+        return "not a regular file"
+    return "too large" if member.size > _LARGEST_IMAGE_BYTES else ""
