@@ -1,4 +1,4 @@
-"""Commands that bring weights in and take them home: import, export."""
+"""The command that brings weights in: import."""
 
 from __future__ import annotations
 
@@ -42,21 +42,3 @@ def import_weights(
         **checkpoint.metadata,
     }
     show_values(f"imported {network}", result, as_json)
-
-
-@app.command()
-def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT")],
-    format_name: Annotated[str, typer.Option("--format", help="onnx.")],
-    out: Annotated[
-        Path | None, typer.Option(help="The file; beside CHECKPOINT if not given.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Write a trained network in another format, and check it against the network."""
-    from senet_nas.export import export as run_export
-    from senet_nas.training import load_checkpoint
-
-    default = checkpoint.parent / f"{checkpoint.stem}.{format_name}"
-    exported = run_export(load_checkpoint(checkpoint), format_name, out or default).to_data()
-    show_values("exported and checked", exported, as_json)

@@ -12,7 +12,8 @@ from senet_nas.training.loop import (
     train,
 )
 from senet_nas.training.precision import mixed_precision, resolve_precision
-from senet_nas.training.recipe import Recipe, load_recipe, recipe_from_data, recipe_names
+from senet_nas.training.recipe import Recipe
+from senet_nas.training.recipe_files import load_recipe, recipe_from_data, recipe_names
 from senet_nas.training.retrain import RetrainResult, retrain
 from senet_nas.training.seeding import seeded_network
 

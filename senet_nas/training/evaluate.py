@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +11,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from search_space.errors import InputError
-from senet_nas.data import RGB, ImageSet, normalise
+from senet_nas.data import RGB, ImageSet
+from senet_nas.data.batches import Batch
+from senet_nas.data.memory import MemoryTestBatches
 from senet_nas.training.device import as_device
-from senet_nas.training.loop import NonFiniteLossError
+from senet_nas.training.group import ALONE, Group
 from senet_nas.training.precision import mixed_precision, resolve_precision
+from senet_nas.training.state import NonFiniteLossError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,6 @@ class Accuracy:
     count: int
 
 
-@torch.inference_mode()
 def evaluate(
     network: nn.Module,
     images: ImageSet,
@@ -38,34 +41,52 @@ def evaluate(
     batch_size: int = 500,
     precision: str = "fp32",
 ) -> Accuracy:
-    """Accuracy of `network`, in evaluation mode, on all `images`; its mode is then as before.
+    """`evaluate_on` images in memory.
 
-    mean, std: those that the network was trained with. Raises `InputError` for no images and
-    `NonFiniteLossError` where logits are not finite.
+    mean, std: those that the network was trained with.
     """
-    if not len(images):
-        raise InputError("there are no images to evaluate on")
+    device = as_device(device)
+    dtype = resolve_precision(precision, device)
+    batches = MemoryTestBatches(images, batch_size, mean, std, device, dtype)
+    return evaluate_on(network, batches, device=device, precision=precision)
+
+
+@torch.inference_mode()
+def evaluate_on(
+    network: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "fp32",
+    group: Group = ALONE,
+) -> Accuracy:
+    """Accuracy of `network`, in evaluation mode, on all images; its mode is then as before.
+
+    batches: this process's share, in the dtype of the precision on this device; sums are over the
+    whole group, so that each image counts once however many there are. Raises `InputError` for no
+    images and `NonFiniteLossError` where logits are not finite.
+    """
     device = as_device(device)
     was_training = network.training
     network.to(device).to(memory_format=torch.channels_last).eval()
-    mean_tensor, std_tensor = torch.tensor(mean, device=device), torch.tensor(std, device=device)
     dtype = resolve_precision(precision, device)
-    top1 = torch.zeros((), dtype=torch.int64, device=device)
-    top5, loss = torch.zeros_like(top1), torch.zeros((), dtype=torch.float64, device=device)
+    right = torch.zeros(3, dtype=torch.int64, device=device)  # first, among five, of so many
+    loss = torch.zeros((), dtype=torch.float64, device=device)
     try:
         with mixed_precision(network, dtype, device):
-            for start in range(0, len(images), batch_size):
-                labels = images.labels[start : start + batch_size].to(device)
-                pixels = images.pixels[start : start + batch_size].to(device)
-                batch = normalise(pixels, mean_tensor, std_tensor, dtype)
-                logits = network(batch).float()
-                loss += F.cross_entropy(logits, labels, reduction="sum")
-                best = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-                top1 += best[:, 0].sum()
-                top5 += best.sum()
+            for batch in batches:
+                logits = network(batch.images).float()
+                loss += F.cross_entropy(logits, batch.labels, reduction="sum")
+                best = logits.topk(min(5, logits.shape[1])).indices == batch.labels[:, None]
+                right[0] += best[:, 0].sum()
+                right[1] += best.sum()
+                right[2] += len(batch)
     finally:
         network.train(was_training)
-    count, mean_loss = len(images), float(loss) / len(images)
+    top1, top5, count = group.total(right).tolist()
+    if not count:
+        raise InputError("there are no images to evaluate on")
+    mean_loss = float(group.total(loss)) / count
     if not math.isfinite(mean_loss):
         raise NonFiniteLossError(f"the loss on {count} images is {mean_loss}")
-    return Accuracy(100 * int(top1) / count, 100 * int(top5) / count, mean_loss, count)
+    return Accuracy(100 * top1 / count, 100 * top5 / count, mean_loss, count)

@@ -1,68 +1,53 @@
 """The training loop, for candidates of a search and for final networks alike.
 
 With one seed, float32, one device and one number of threads, two runs are equal to the last bit,
-also where one of them was resumed between epochs. Not reproducible to the bit: bfloat16 against
-float32, other numbers of threads, other devices, and on GPUs kernels that add in varying order.
+also where one of them was resumed, between two epochs or within one. Not reproducible to the bit:
+bfloat16 against float32, other numbers of threads or of workers, other devices, and on GPUs
+kernels that add in varying order.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from search_space import checks
-from search_space.errors import InputError, RunError
-from senet_nas.data import RGB, ImageSet, augment, draw
+from search_space.errors import InputError
+from senet_nas.data import RGB, ImageSet
+from senet_nas.data.batches import Batches
+from senet_nas.data.memory import MemoryBatches
+from senet_nas.training.averaging import make_average
 from senet_nas.training.device import as_device
-from senet_nas.training.optimiser import (
-    learning_rate,
-    make_optimiser,
-    momentum_by_name,
-    restore_momentum,
-)
-from senet_nas.training.precision import autocast, resolve_precision, slow_layers_in_float32
+from senet_nas.training.epoch import state_of, train_epoch
+from senet_nas.training.group import ALONE, Group
+from senet_nas.training.losses import make_loss, make_mixing
+from senet_nas.training.optimiser import make_optimiser, restore_optimiser
+from senet_nas.training.precision import resolve_precision, slow_layers_in_float32
 from senet_nas.training.recipe import Recipe
-from senet_nas.training.seeding import epoch_generator, epoch_seed, forked_rng
+from senet_nas.training.regularisation import regularised
+from senet_nas.training.seeding import forked_rng
+from senet_nas.training.state import (
+    DeadlineError,
+    EpochReport,
+    NonFiniteLossError,
+    Observer,
+    TrainingState,
+)
+from senet_nas.training.step import Context, Learn
 
-_STEPS_BETWEEN_CHECKS = 50  # reading the loss makes the CPU wait for a GPU
-
-
-class NonFiniteLossError(RunError):
-    """The loss became infinite or no number: this network doesn't train with this recipe."""
-
-
-class DeadlineError(TimeoutError):
-    """The time allowed for training was over before its end."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingState:
-    """Where training stands between two epochs: how many are done, the network's weights and
-    buffers, the optimiser's momentum. The tensors are the live ones: copy what is to last."""
-
-    epoch: int
-    weights: Mapping[str, Tensor]
-    momentum: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class EpochReport:
-    """What one epoch (counted from 1) gave: mean training loss, the rate of its last step, time,
-    speed."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    learning_rate: float
-    seconds: float
-    images_per_second: float
+__all__ = [
+    "DeadlineError",
+    "EpochReport",
+    "NonFiniteLossError",
+    "Observer",
+    "TrainingState",
+    "train",
+    "train_on",
+]
 
 
 def train(
@@ -78,116 +63,115 @@ def train(
     on_epoch: Callable[[EpochReport, TrainingState], bool | None] | None = None,
     deadline: float | None = None,
 ) -> TrainingState:
-    """Train `network` in place, from `state` where one is given, to the recipe's last epoch.
+    """`train_on` images in memory, in one process.
 
     mean, std: of each channel, 0 to 1; by default those of `images`. on_epoch: called after each
-    epoch; True ends training there. deadline: an instant of `time.monotonic()`, in seconds.
-    Raises `NonFiniteLossError`, `DeadlineError`, and `InputError` for fewer than two images and
-    for a seed out of range.
+    epoch; True ends training there.
     """
     checks.seed(seed)
-    if len(images) < 2:
-        raise InputError(f"training needs at least 2 images, not {len(images)}")
     device = as_device(device)
     mean, std = mean or images.mean(), std or images.std()
+    batches = MemoryBatches(
+        images.to(device),
+        recipe.augmentation,
+        recipe.batch_size,
+        mean,
+        std,
+        resolve_precision(recipe.precision, device),
+        repeats=recipe.repeats,
+    )
+    return train_on(
+        network,
+        batches,
+        recipe,
+        seed=seed,
+        device=device,
+        state=state,
+        observer=_EpochObserver(on_epoch),
+        deadline=deadline,
+    )
+
+
+def train_on(
+    network: nn.Module,
+    batches: Batches,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    state: TrainingState | None = None,
+    observer: Observer | None = None,
+    group: Group = ALONE,
+    deadline: float | None = None,
+    learn: Learn | None = None,
+) -> TrainingState:
+    """Train `network` in place, from `state` where one is given, to the recipe's last epoch.
+
+    batches: this process's share, for this device and precision. observer: is told in the first
+    process of the group. deadline: an instant of `time.monotonic()`, in seconds, for a group of
+    one. learn: what a step learns from, where it isn't the network's own loss. Raises
+    `NonFiniteLossError`, `DeadlineError`, and `InputError` for fewer than two images, for fewer
+    images in a batch than workers, and for a seed out of range.
+    """
+    checks.seed(seed)
+    device = as_device(device)
+    if batches.count < 2:
+        raise InputError(f"training needs at least 2 images, not {batches.count}")
+    if batches.count // batches.steps() < group.size:
+        raise InputError(
+            f"a batch of {recipe.batch_size} images of {batches.count} leaves some of "
+            f"{group.size} workers without any"
+        )
     network.to(device).to(memory_format=torch.channels_last)
-    optimiser = make_optimiser(network, recipe)
+    if state is not None:
+        network.load_state_dict(state.weights)
+    context = replace(_context(network, batches, recipe, group, device), learn=learn)
     if state is None:
         state = TrainingState(0, network.state_dict(), {})
     else:
-        network.load_state_dict(state.weights)
-        restore_momentum(network, optimiser, state.momentum)
-    context = _Context(
-        network,
-        images.to(device),
-        recipe,
-        optimiser,
-        torch.tensor(mean, device=device),
-        torch.tensor(std, device=device),
-        resolve_precision(recipe.precision, device),
-        math.inf if deadline is None else deadline,
-    )
-    with forked_rng(device):
+        restore_optimiser(network, context.optimiser, state.momentum)
+        if context.average is not None:
+            context.average.restore(state.average)
+    observer = observer or Observer()
+    limit = math.inf if deadline is None else deadline
+    with forked_rng(device), regularised(network, recipe):
         for epoch in range(state.epoch, recipe.epochs):
             with slow_layers_in_float32(network, context.dtype, device):
-                report = _train_epoch(context, epoch, seed)
-            momentum = momentum_by_name(network, optimiser)
-            state = TrainingState(epoch + 1, network.state_dict(), momentum)
-            if on_epoch is not None and on_epoch(report, state):
+                report = train_epoch(context, batches, seed, state, observer, limit)
+            state = state_of(context, epoch + 1)
+            stops = observer.after_epoch(report, state) if group.is_first else None
+            if group.first_says(bool(stops), device):
                 break
     return state
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Context:
-    """What stays the same over all epochs."""
+class _EpochObserver(Observer):
+    """Passes on what an epoch gave."""
 
-    network: nn.Module
-    images: ImageSet
-    recipe: Recipe
-    optimiser: torch.optim.SGD
-    mean: Tensor
-    std: Tensor
-    dtype: torch.dtype
-    deadline: float
+    def __init__(
+        self, on_epoch: Callable[[EpochReport, TrainingState], bool | None] | None
+    ) -> None:
+        self._on_epoch = on_epoch
+
+    def after_epoch(self, report: EpochReport, state: TrainingState) -> bool | None:
+        return None if self._on_epoch is None else self._on_epoch(report, state)
 
 
-def _train_epoch(context: _Context, epoch: int, seed: int) -> EpochReport:
-    images, recipe, count = context.images, context.recipe, len(context.images)
-    device = images.images.device
-    started = time.monotonic()
-    generator = epoch_generator(seed, epoch)
-    torch.manual_seed(epoch_seed(seed, epoch))  # dropout draws from the global generators
-    order = torch.randperm(count, generator=generator).to(device)
-    height, width = images.images.shape[2:]
-    draws = draw(recipe.augmentation, count, height, width, generator).to(device)
-    loss_sum, rate = torch.zeros((), device=device), 0.0
-    parts = batch_slices(count, recipe.batch_size)
-    context.network.train()
-    for step, part in enumerate(parts):
-        rate = learning_rate(recipe, epoch * len(parts) + step, len(parts))
-        chosen = order[part]
-        batch = augment(
-            images.pixels,
-            chosen,
-            draws[part],
-            recipe.augmentation,
-            context.mean,
-            context.std,
-            context.dtype,
-        )
-        loss = _step(context, batch, images.labels[chosen], rate)
-        loss_sum += loss * len(chosen)
-        if device.type == "cpu" or step % _STEPS_BETWEEN_CHECKS == 0:
-            _check(loss_sum, epoch, context.deadline)
-    _check(loss_sum, epoch, math.inf)
-    seconds = time.monotonic() - started
-    mean_loss = float(loss_sum) / count
-    return EpochReport(epoch + 1, recipe.epochs, mean_loss, rate, seconds, count / seconds)
-
-
-def _step(context: _Context, batch: Tensor, labels: Tensor, rate: float) -> Tensor:
-    for group in context.optimiser.param_groups:
-        group["lr"] = rate
-    with autocast(context.dtype, batch.device):
-        logits = context.network(batch).float()
-    loss = F.cross_entropy(logits, labels, label_smoothing=context.recipe.label_smoothing)
-    context.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    context.optimiser.step()
-    return loss.detach()
-
-
-def batch_slices(count: int, batch_size: int) -> list[slice]:
-    """`count` images in as few batches as `batch_size` allows, of sizes that differ by one at
-    most: each image is used in each epoch, and no batch is too small for a batch norm."""
-    batches = math.ceil(count / batch_size)
-    bounds = [count * index // batches for index in range(batches + 1)]
-    return [slice(start, stop) for start, stop in pairwise(bounds)]
-
-
-def _check(loss_sum: Tensor, epoch: int, deadline: float) -> None:
-    if not math.isfinite(float(loss_sum)):
-        raise NonFiniteLossError(f"the loss became {float(loss_sum)} in epoch {epoch + 1}")
-    if time.monotonic() > deadline:
-        raise DeadlineError(f"the time for training was over in epoch {epoch + 1}")
+def _context(
+    network: nn.Module, batches: Batches, recipe: Recipe, group: Group, device: torch.device
+) -> Context:
+    return Context(
+        network=network,
+        wrapped=group.wrapped(network, device),
+        statistics=[]
+        if group.size == 1
+        else [b for b in network.buffers() if b.is_floating_point()],
+        recipe=recipe,
+        optimiser=make_optimiser(network, recipe),
+        average=make_average(network, recipe),
+        loss=make_loss(recipe),
+        mixing=make_mixing(recipe, len(batches.classes)),
+        group=group,
+        device=device,
+        dtype=resolve_precision(recipe.precision, device),
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from search_space import Blueprint, checks
 from senet_nas.training.device import as_device
 from senet_nas.training.loop import EpochReport
-from senet_nas.training.recipe import load_recipe
+from senet_nas.training.recipe_files import load_recipe
 from senet_nas.training.retrain import retrain
 from senet_nas.training.start import Start
 

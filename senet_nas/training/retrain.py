@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,31 +11,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from search_space import Blueprint, checks
+from search_space import Blueprint
 from search_space.errors import InputError
-from senet_nas.data import (
-    ImageSet,
-    load_images,
-    locked,
-    splits_of,
-    training_subset,
-    write_atomically,
-)
+from senet_nas.data import locked, write_atomically
 from senet_nas.training.checkpoint import Checkpoint, save_checkpoint
 from senet_nas.training.device import as_device
-from senet_nas.training.evaluate import evaluate
-from senet_nas.training.loop import EpochReport, TrainingState, train
+from senet_nas.training.evaluate import evaluate_on
+from senet_nas.training.group import ALONE, Group
+from senet_nas.training.images import Images
+from senet_nas.training.job import Job, Opened, open_job
+from senet_nas.training.keeper import Keeper
+from senet_nas.training.loop import train_on
 from senet_nas.training.recipe import Recipe
-from senet_nas.training.run_state import (
-    STATE_FILE,
-    append_metrics,
-    check_identity,
-    load_state,
-    save_state,
-    trim_metrics,
-)
+from senet_nas.training.run_state import STATE_FILE, check_identity, load_state
 from senet_nas.training.seeding import seeded_network
 from senet_nas.training.start import Start
+from senet_nas.training.state import EpochReport, StepReport
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 RESULT_FILE = "result.json"
@@ -45,7 +35,8 @@ RESULT_FILE = "result.json"
 @dataclass(frozen=True, slots=True)
 class RetrainResult:
     """top1, top5: percent of the test images, None where the data has none (`test_images` is 0).
-    seconds: of training, over all starts. identity: what was trained on what and how."""
+    seconds: of training, over all starts. image_size: of training, test_image_size: of the test.
+    identity: what was trained on what and how."""
 
     top1: float | None
     top5: float | None
@@ -59,6 +50,8 @@ class RetrainResult:
     image_size: int
     recipe: dict[str, Any]
     identity: dict[str, Any]
+    workers: int = 1
+    test_image_size: int | None = None
 
     def to_data(self, out: Path) -> dict[str, Any]:
         """What a user asks first, as plain data for JSON. out: the folder that was trained in."""
@@ -92,112 +85,115 @@ def retrain(
     make_network: Callable[[Blueprint, int, int, int], nn.Module] = seeded_network,
     start: Start | None = None,
 ) -> RetrainResult:
+    """`retrain_job` in this process, of a job made of these.
+
+    fraction: of the training images, where not all, drawn by the seed. progress: is told of each
+    epoch. The others are fields of `Job` and `Images`.
+    """
+    images = Images(data, image_size, cache, fraction)
+    job = Job(architecture, images, recipe, out, seed, make_network, start, save_seconds)
+    return retrain_job(job, device=device, on_epoch=progress)
+
+
+def retrain_job(
+    job: Job,
+    *,
+    device: torch.device | str = "cpu",
+    workers: int = 1,
+    gpus_per_worker: float = 0.0,
+    on_epoch: Callable[[EpochReport], object] | None = None,
+    on_step: Callable[[StepReport], object] | None = None,
+) -> RetrainResult:
     """Train on all training images, then evaluate once on the test images, where there are any.
 
-    fraction: of the training images, where not all, drawn by the seed. make_network: the network
-    with its initial weights for (architecture, number of classes, image size, seed). start:
-    weights to begin with in their place, and the normalisation that these expect.
+    Writes to the job's folder: `metrics.jsonl` (a line an epoch, and one every 100 steps within
+    it), `checkpoint.safetensors` and, last, `result.json`. The same call goes on where an earlier
+    one stopped, and returns the result where it had finished.
 
-    Writes to the folder `out`: `metrics.jsonl` (a line an epoch), `checkpoint.safetensors` and,
-    last, `result.json`. The state is kept after an epoch, at most every `save_seconds`; the same
-    call goes on where an earlier one stopped, and returns the result where it had finished.
-    Raises `InputError` where `out` holds another training, or one that another process is at,
-    for a seed out of range, and for what `load_images` and `build_network` refuse, before
-    anything is written; and what `train` raises.
+    workers: above 1, so many processes by Ray Train, each with so many GPUs or on the CPU, here or
+    on the cluster at RAY_ADDRESS; every one must reach the folder and the data. A worker that dies
+    is replaced, and all go on from the state that was kept last.
+    Raises `InputError` where the folder holds another training, or one that another process is at,
+    for a seed out of range, and for what the images and `build_network` refuse, before anything
+    is written; and what `train_on` raises.
     """
-    checks.seed(seed)
-    device = as_device(device)
-    images = load_images(data, "train", image_size, cache)
-    if fraction < 1:
-        images = images.subset(training_subset(images.labels, fraction, seed))
-    splits = splits_of(data)  # before training: a fault is told at once
-    network = make_network(architecture, len(images.classes), images.image_size, seed)
-    if start is not None:
-        start.into(network)
-    mean, std = (start.mean, start.std) if start else (images.mean(), images.std())
-    identity = _identity(architecture, images, recipe, seed)
-    if start is not None:
-        identity["start"] = start.digest
-    if (done := _finished(out, identity)) is not None:
+    if workers == 1:
+        opened = open_job(job, as_device(device), ALONE)
+    else:  # for its faults and its identity; the workers open their own
+        job = job.absolute()
+        opened = open_job(job, torch.device("cpu"), Group(0, workers))
+    if (done := _finished(job.out, opened.identity)) is not None:
         return done
     # Read before the folder is held, so that a refusal writes nothing. Should another process go
     # on and stop in between, its epochs are trained again, to the same end.
-    keeper = _Keeper(out, identity, save_seconds, progress)
-    _make_folder(out)
-    with locked(out, f"another process is training in {out}"):
-        state = keeper.start()
-        train(
-            network,
-            images,
-            recipe,
-            seed=seed,
-            device=device,
-            mean=mean,
-            std=std,
-            state=state,
-            on_epoch=keeper.after_epoch,
-        )
-        accuracy = None
-        if "test" in splits:
-            test = load_images(data, "test", images.image_size, cache)
-            accuracy = evaluate(network, test, mean=mean, std=std, device=device)
-        result = RetrainResult(
-            top1=accuracy.top1 if accuracy else None,
-            top5=accuracy.top5 if accuracy else None,
-            test_loss=accuracy.loss if accuracy else None,
-            test_images=accuracy.count if accuracy else 0,
-            train_images=len(images),
-            epochs=recipe.epochs,
-            seconds=keeper.seconds,
-            seed=seed,
-            params=sum(p.numel() for p in network.parameters()),
-            image_size=images.image_size,
-            recipe=recipe.to_data(),
-            identity=identity,
-        )
-        checkpoint = Checkpoint(
-            architecture,
-            network.state_dict(),
-            images.classes,
-            mean,
-            std,
-            images.image_size,
-            {key: value for key, value in asdict(result).items() if key != "identity"},
-        )
-        _write(out, result, checkpoint)
+    keeper = Keeper(job, opened.identity, on_epoch, on_step)
+    _make_folder(job.out)
+    with locked(job.out, f"another process is training in {job.out}"):
+        if workers == 1:
+            result = work(opened, as_device(device), ALONE, keeper)
+            assert result is not None
+            return result
+        from senet_nas.training.ray_train import train_together
+
+        train_together(job, workers, gpus_per_worker, on_epoch, on_step)
+    result = _finished(job.out, opened.identity)
+    assert result is not None
     return result
 
 
-class _Keeper:
-    """Writes metrics and state after epochs, and counts the seconds of all starts."""
-
-    def __init__(
-        self,
-        out: Path,
-        identity: dict[str, Any],
-        save_seconds: float,
-        progress: Callable[[EpochReport], object] | None,
-    ):
-        self.out, self.identity, self.save_seconds = out, identity, save_seconds
-        self.progress = progress
-        self.state, self.seconds = load_state(out, identity)
-        self.saved_at = time.monotonic()
-
-    def start(self) -> TrainingState | None:
-        """Drop the metrics of epochs that the state doesn't know; the state to go on from."""
-        trim_metrics(self.out, self.state.epoch if self.state else 0)
-        return self.state
-
-    def after_epoch(self, report: EpochReport, state: TrainingState) -> None:
-        """Keep what an epoch gave."""
-        self.seconds += report.seconds
-        append_metrics(self.out, report)
-        is_due = time.monotonic() - self.saved_at >= self.save_seconds
-        if is_due or report.epoch == report.epochs:
-            save_state(self.out, state, self.identity, self.seconds)
-            self.saved_at = time.monotonic()
-        if self.progress is not None:
-            self.progress(report)
+def work(
+    opened: Opened, device: torch.device, group: Group, keeper: Keeper | None
+) -> RetrainResult | None:
+    """What each process of a training does; the first of them has a keeper, writes and returns the
+    result."""
+    job, batches, network = opened.job, opened.batches, opened.network
+    state = keeper.start() if keeper else load_state(job.out, opened.identity)[0]
+    end = train_on(
+        network,
+        batches,
+        job.recipe,
+        seed=job.seed,
+        device=device,
+        state=state,
+        observer=keeper,
+        group=group,
+    )
+    if end.average:
+        network.load_state_dict(end.average)
+    accuracy, test_size = None, None
+    if opened.has_test:
+        test = job.images.test(job.recipe, batches, device, group)
+        test_size = test.image_size
+        accuracy = evaluate_on(network, test, device=device, group=group)
+    if keeper is None:
+        return None
+    result = RetrainResult(
+        top1=accuracy.top1 if accuracy else None,
+        top5=accuracy.top5 if accuracy else None,
+        test_loss=accuracy.loss if accuracy else None,
+        test_images=accuracy.count if accuracy else 0,
+        train_images=batches.count,
+        epochs=job.recipe.epochs,
+        seconds=keeper.seconds,
+        seed=job.seed,
+        params=sum(p.numel() for p in network.parameters()),
+        image_size=batches.image_size,
+        recipe=job.recipe.to_data(),
+        identity=opened.identity,
+        workers=group.size,
+        test_image_size=test_size,
+    )
+    checkpoint = Checkpoint(
+        job.architecture,
+        network.state_dict(),
+        batches.classes,
+        batches.mean,
+        batches.std,
+        job.images.sizes(job.recipe)[1] or batches.image_size,
+        {key: value for key, value in asdict(result).items() if key != "identity"},
+    )
+    _write(job.out, result, checkpoint)
+    return result
 
 
 def _make_folder(out: Path) -> None:
@@ -213,25 +209,6 @@ def _write(out: Path, result: RetrainResult, checkpoint: Checkpoint) -> None:
     text = json.dumps(asdict(result), indent=2) + "\n"
     write_atomically(out / RESULT_FILE, lambda temporary: temporary.write_text(text, "utf-8"))
     (out / STATE_FILE).unlink(missing_ok=True)
-
-
-def _identity(
-    architecture: Blueprint, images: ImageSet, recipe: Recipe, seed: int
-) -> dict[str, Any]:
-    """What must be equal for one training to go on with another's state."""
-    data = {
-        "images": len(images),
-        "classes": list(images.classes),
-        "size": images.image_size,
-        "mean": list(images.mean()),
-    }
-    schedule = {key: value for key, value in recipe.to_data().items() if key != "name"}
-    return {
-        "architecture": json.loads(architecture.to_json()),
-        "recipe": schedule,
-        "seed": seed,
-        "data": data,
-    }
 
 
 def _finished(out: Path, identity: dict[str, Any]) -> RetrainResult | None:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from search_space import checks
 from search_space.errors import InputError
 from senet_nas.data import write_atomically
 from senet_nas.training.checkpoint import load_tensors, save_tensors
-from senet_nas.training.loop import EpochReport, TrainingState
+from senet_nas.training.recipe import Recipe
+from senet_nas.training.state import TrainingState
 
 STATE_FILE = "state.safetensors"
 METRICS_FILE = "metrics.jsonl"
+
+_DEFAULTS = json.loads(
+    json.dumps({e.name: e.default for e in fields(Recipe) if e.default is not MISSING})
+)
+del _DEFAULTS["name"]
+_KINDS = ("weights", "momentum", "average", "rng", "sums")
 
 
 def save_state(out: Path, state: TrainingState, identity: dict[str, Any], seconds: float) -> None:
@@ -41,9 +50,10 @@ def load_state(out: Path, identity: dict[str, Any]) -> tuple[TrainingState | Non
 
 def write_state(path: Path, state: TrainingState, about: Mapping[str, Any]) -> None:
     """Write where training stands, and JSON about it, by way of a temporary file."""
-    tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
-    tensors |= {f"momentum/{name}": tensor for name, tensor in state.momentum.items()}
-    save_tensors(path, tensors, {**about, "epoch": state.epoch})
+    tensors = {
+        f"{kind}/{name}": tensor for kind in _KINDS for name, tensor in getattr(state, kind).items()
+    }
+    save_tensors(path, tensors, {**about, "epoch": state.epoch, "step": state.step})
 
 
 def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
@@ -51,45 +61,59 @@ def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
     tensors, about = load_tensors(path, "training state")
     if "epoch" not in about:
         raise InputError(f"{path}: not a training state of senet-nas")
-    weights, momentum = (
-        {name.removeprefix(kind): t for name, t in tensors.items() if name.startswith(kind)}
-        for kind in ("weights/", "momentum/")
-    )
-    return TrainingState(int(about["epoch"]), weights, momentum), about
+    kinds: dict[str, dict[str, Tensor]] = {kind: {} for kind in _KINDS}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind not in kinds:
+            raise InputError(f"{path}: not a training state of senet-nas: it holds {name}")
+        kinds[kind][rest] = tensor
+    # A state of an earlier version stands between two epochs.
+    return TrainingState(int(about["epoch"]), step=int(about.get("step", 0)), **kinds), about
 
 
 def check_identity(path: Path, found: dict[str, Any], identity: dict[str, Any]) -> None:
     """Raise `InputError` where a file belongs to another training, naming what differs."""
     checks.mapping(f"{path}: identity", found)
     for key, wanted in json.loads(json.dumps(identity)).items():
-        if found.get(key) != wanted:
+        held = found.get(key)
+        if key == "recipe" and isinstance(held, dict):
+            held = _DEFAULTS | held  # it may have been made before there were some of the settings
+        if held != wanted:
             raise InputError(
-                f"{path}: was made with another {key}{_difference(found.get(key), wanted)}; "
+                f"{path}: was made with another {key}{_difference(held, wanted)}; "
                 "give the same to go on, or name another folder with --out"
             )
 
 
-def trim_metrics(out: Path, epochs: int) -> None:
-    """Drop the lines of epochs after `epochs`, which will be trained again, and a torn one."""
+def trim_metrics(out: Path, epochs: int, step: int = 0) -> None:
+    """Drop the lines of what comes after so many epochs, and steps of the next, which will be
+    trained again, and a torn one."""
     path = out / METRICS_FILE
     if not path.exists():
         return
     kept = [
         line
         for line in path.read_text(encoding="utf-8").splitlines()
-        if (entry := _parsed(line)) is not None and entry["epoch"] <= epochs
+        if (entry := _parsed(line)) is not None and _is_done(entry, epochs, step)
     ]
     text = "".join(f"{line}\n" for line in kept)
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def append_metrics(out: Path, report: EpochReport) -> None:
-    """One line of JSON for an epoch; it is on disk when this returns, so that no state is ahead
-    of its metrics."""
+def append_metrics(out: Path, line: Mapping[str, Any]) -> None:
+    """One line of JSON for an epoch, or with `step` for some steps of one; it is on disk when this
+    returns, so that no state is ahead of its metrics."""
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(report)) + "\n")
+        file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _is_done(entry: Mapping[str, Any], epochs: int, step: int) -> bool:
+    """Whether a line is of the first `epochs` epochs, or of the first steps of the next."""
+    if entry["epoch"] <= epochs:
+        return True
+    return "step" in entry and entry["epoch"] == epochs + 1 and entry["step"] <= step
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -1,19 +1,20 @@
-"""What a seed fixes: initial weights, the order of images, augmentation, dropout.
+"""What a seed fixes: initial weights, and what is drawn in training (dropout, mixing).
 
-Each epoch draws from generators of its own, made of (seed, epoch), so that training resumed at an
-epoch's start sees what an uninterrupted run would have seen.
+The order of images and their augmentation are the data's own (`senet_nas.data.order`). Each epoch
+draws from generators seeded by (seed, epoch), whose states are kept with a state within an epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from search_space import Blueprint, checks
+from senet_nas.data.order import epoch_seed
 from senet_nas.nn import build_network
 
 
@@ -36,11 +37,26 @@ def forked_rng(device: torch.device) -> Iterator[None]:
         yield
 
 
-def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """A CPU generator for an epoch (counted from 0), independent of other epochs' and seeds'."""
-    return torch.Generator().manual_seed(epoch_seed(seed, epoch))
+def seed_epoch(seed: int, epoch: int, rank: int = 0) -> None:
+    """Seed torch's global generators for an epoch, counted from 0; ranks draw independently."""
+    if rank == 0:
+        torch.manual_seed(epoch_seed(seed, epoch))
+    else:
+        mixed = np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(mixed[0]))
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """64 bits mixed from (seed, epoch)."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's global generators, uint8 on the CPU, by kind of device."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_generators(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put back what `generator_states` gave, as far as this device has such generators."""
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -8,6 +8,7 @@ from torch import nn
 
 from search_space import InputError
 from senet_nas.data import normalise
+from senet_nas.data.order import batch_slices
 from senet_nas.training import (
     DeadlineError,
     NonFiniteLossError,
@@ -15,7 +16,6 @@ from senet_nas.training import (
     seeded_network,
     train,
 )
-from senet_nas.training.loop import batch_slices
 from senet_nas.training.optimiser import make_optimiser
 
 

@@ -2,8 +2,8 @@ import pytest
 
 from search_space import InputError
 from senet_nas.training import Recipe, load_recipe, recipe_from_data, recipe_names
-from senet_nas.training.optimiser import learning_rate
-from senet_nas.training.recipe import recipe_file
+from senet_nas.training.rates import learning_rate
+from senet_nas.training.recipe_files import recipe_file
 
 MINIMAL = {"epochs": 10, "batch_size": 8, "learning_rate": 0.4}
 
@@ -21,13 +21,23 @@ def test_every_recipe_says_what_it_is_for_and_survives_a_round_trip(name):
 def test_every_recipe_warms_up_to_its_peak_and_ends_near_zero(name):
     recipe = load_recipe(name)
     rates = [learning_rate(recipe, step, 20) for step in range(20 * recipe.epochs)]
-    assert max(rates) == recipe.learning_rate
-    assert rates[0] < 0.1 * max(rates) and rates[-1] < 0.01 * max(rates)
+    # Where the schedule runs beneath the warm-up, its peak is passed before it is reached.
+    least = 1.0 if recipe.warmup_prefix or not recipe.warmup_epochs else 0.97
+    assert least * recipe.learning_rate <= max(rates) <= recipe.learning_rate
+    assert rates[0] <= (0.101 if recipe.warmup_epochs else 1) * max(rates)
+    assert rates[-1] < 0.01 * max(rates)
     assert rates.index(max(rates)) <= 20 * recipe.warmup_epochs
 
 
-def test_the_three_promised_recipes_are_there():
-    assert {"cifar_quick", "cifar_fast", "cifar_200ep"} <= set(recipe_names())
+PROMISED = {
+    *("cifar_quick", "cifar_fast", "cifar_200ep", "senet2018", "senet2018_mobile", "senet154_2017"),
+    *("rsb_a1", "rsb_a2", "rsb_a3", "mobilenetv3", "efficientnet", "torchvision_v2"),
+    "pycls_100ep",
+}
+
+
+def test_the_promised_recipes_are_there():
+    assert set(recipe_names()) >= PROMISED
 
 
 @pytest.mark.parametrize(
@@ -70,7 +80,7 @@ def test_a_shortened_training_keeps_its_share_of_warm_up(overrides, warmup):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"epoch": 1}, r"key 'epoch' is not known; did you mean 'epochs'.*allowed: batch_size"),
+        ({"epoch": 1}, r"key 'epoch' is not known; did you mean 'epochs'.*allowed: auto_augment"),
         ({"epochs": "many"}, r"recipe.epochs must be a whole number of at least 1, not 'many'"),
         ({"epochs": 0}, "recipe.epochs"),
         ({"epochs": True}, "recipe.epochs"),
