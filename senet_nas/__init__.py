@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from senet_nas.cost import Cost, cost
 
 if TYPE_CHECKING:
+    from senet_nas.export.loading import load as load
     from senet_nas.nn import build_network as build_network
-    from senet_nas.training import load as load
 
 __all__ = ["Cost", "build_network", "cost", "load"]
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return build_network
     if name == "load":
-        from senet_nas.training import load
+        from senet_nas.export.loading import load
 
         return load
     raise AttributeError(f"module 'senet_nas' has no attribute {name!r}")

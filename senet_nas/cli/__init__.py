@@ -8,7 +8,12 @@ from typing import NoReturn
 
 import typer
 
-from senet_nas.cli import searches, training, weights  # noqa: F401 (they register their commands)
+from senet_nas.cli import (  # noqa: F401 (they register their commands)
+    searches,
+    taking_home,
+    training,
+    weights,
+)
 from senet_nas.cli.app import app
 
 INTERRUPTED = "interrupted; what was finished is kept, and resuming goes on from there"

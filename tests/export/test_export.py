@@ -3,79 +3,17 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from commands import refused, senet_nas, write_images
+from exported import checkpoint_of, normalised
 
-from search_space import Architecture, InputError, load, space_names
+from search_space import Architecture, InputError
 from senet_nas.data import load_images
 from senet_nas.export import ExportError, export, format_names
-from senet_nas.training import Checkpoint, load_checkpoint, save_checkpoint, seeded_network
-
-
-def checkpoint_of(architecture, image_size, classes=("cat", "dog", "ship")) -> Checkpoint:
-    """A network whose batch norms have seen real images, so that their statistics count."""
-    images = load_images(None, "train", image_size)
-    mean, std = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
-    network = seeded_network(architecture, len(classes), image_size, seed=1).train()
-    with torch.no_grad():
-        for start in range(0, 96, 32):
-            network(normalised(images.images[start : start + 32].numpy(), mean, std))
-    return Checkpoint(
-        architecture, network.state_dict(), classes, mean, std, image_size, {"top1": 12.5}
-    )
-
-
-def normalised(pixels: np.ndarray, mean, std) -> torch.Tensor:
-    """uint8 (N, 3, H, W) as the papers put it: to 0..1, less the mean, over the deviation."""
-    scaled = pixels.astype(np.float64) / 255
-    shape = (1, 3, 1, 1)
-    result = (scaled - np.reshape(mean, shape)) / np.reshape(std, shape)
-    return torch.from_numpy(result.astype(np.float32))
-
-
-LARGE = ("imagenet_mobile", "imagenet_residual", "cifar_residual")
-
-
-@pytest.mark.parametrize(
-    "space_name",
-    [pytest.param(n, marks=[pytest.mark.slow] if n in LARGE else []) for n in space_names()],
-)
-def test_onnx_computes_what_the_network_does(space_name, tmp_path):
-    space = load(space_name)
-    size = 32 if space_name.startswith("cifar") else 64
-    rng = np.random.default_rng(7)
-    drawn = [space.build(space.sample(rng)) for _ in range(20)]
-    architecture = min(drawn, key=lambda network: len(list(network.blocks())))
-    checkpoint = checkpoint_of(architecture, size)
-    path = tmp_path / "net.onnx"
-    exported = export(checkpoint, "onnx", path)
-    assert list(tmp_path.iterdir()) == [path]
-    assert exported.agreement == 100
-
-    model = onnx.load(path)
-    about = {entry.key: entry.value for entry in model.metadata_props}
-    assert Architecture.from_json(about["architecture"]) == architecture
-    assert json.loads(about["classes"]) == ["cat", "dog", "ship"]
-    assert int(about["image_size"]) == size
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (entry,), (result,) = session.get_inputs(), session.get_outputs()
-    assert (entry.name, entry.shape[1:], result.name) == ("images", [3, size, size], "logits")
-    test = load_images(None, "test", size)
-    network = checkpoint.network()
-    for count in (1, 3, 8):
-        pixels = test.images[:: len(test) // count][:count].numpy()
-        batch = normalised(pixels, json.loads(about["mean"]), json.loads(about["std"]))
-        (logits,) = session.run(["logits"], {"images": batch.numpy()})
-        with torch.inference_mode():
-            expected = network(batch).numpy()
-        assert logits.shape == (count, 3)
-        np.testing.assert_allclose(logits, expected, atol=1e-3 * max(1, abs(expected).max()))
-
+from senet_nas.export.check import compare
+from senet_nas.training import Checkpoint, load_checkpoint, save_checkpoint
 
 TWO_FACED = '''
 import torch
@@ -146,7 +84,23 @@ def test_an_unknown_format_is_refused(name, saved):
 
 
 def test_every_format_has_a_name():
-    assert "onnx" in format_names()
+    assert format_names() == ["onnx", "python", "safetensors", "timm", "torch"]
+
+
+def test_a_small_networks_mistakes_are_seen_too(tmp_path):
+    """Logits near zero that hardly differ between images are compared by how they do."""
+    images = torch.randn(16, 3)
+    network = torch.nn.Linear(3, 4)
+    torch.nn.init.normal_(network.weight, std=1e-5)
+    torch.nn.init.zeros_(network.bias)
+    with torch.no_grad():
+        assert compare(tmp_path / "x", network, images, network).agreement == 100
+        with pytest.raises(ExportError, match="its logits differ"):
+            compare(tmp_path / "x", network, images, lambda batch: 1.01 * network(batch))
+        with pytest.raises(ExportError, match="its logits differ"):
+            compare(tmp_path / "x", network, images, lambda batch: network(batch) * float("nan"))
+        with pytest.raises(ExportError, match=r"\[16, 3\], the network's \[16, 4\]"):
+            compare(tmp_path / "x", network, images, lambda batch: network(batch)[:, :3])
 
 
 @pytest.mark.parametrize("out", ["absent/net.onnx", ".", "net.safetensors/net.onnx"])

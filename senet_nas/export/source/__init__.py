@@ -1,0 +1,1 @@
+"""A network as a Python file: its modules, and what every such file opens with."""

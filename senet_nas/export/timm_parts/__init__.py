@@ -1,0 +1,1 @@
+"""Blocks of ours as those that timm has."""
