@@ -1,0 +1,1 @@
+"""Differentiable strategies: options are weighed, and the weights learn by gradient."""

@@ -1,0 +1,1 @@
+"""What differentiable strategies have in common."""

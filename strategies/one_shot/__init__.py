@@ -1,0 +1,1 @@
+"""One-shot strategies: which networks of a supernet learn from each batch."""
