@@ -13,7 +13,7 @@ from search_space import checks
 from search_space.errors import InputError, one_of
 from search_space.registry import lookup, names
 from search_space.space import Candidate, SearchSpace
-from strategies.core.ask_tell import AskTell
+from strategies.core.ask_tell import AskTell, Prefer
 from strategies.core.by_rung import ByRung
 from strategies.core.ledger import Ledger
 from strategies.core.limits import Bound
@@ -41,6 +41,8 @@ def make_strategy(
     limits: Mapping[str, Bound] | None = None,
     first: Sequence[Candidate] = (),
     rungs: int = 1,
+    draws: int = 1,
+    prefer: Prefer | None = None,
     **settings: Any,
 ) -> AskTell:
     """A strategy by name, ready to ask and tell.
@@ -48,6 +50,8 @@ def make_strategy(
     objectives: "max" or "min" by the name of a score. known: functions that compute a score of a
     candidate before it is trained. limits: by the name of a known score, the most that it may be,
     or (least, most). rungs: of training, for each of which `tell` gives scores (see `ByRung`).
+    draws, prefer: so many distinct candidates are proposed for each that is given out, and
+    `prefer`, a function of a list of them alone, says which.
     settings: the strategy's own, as `strategy_settings` lists them.
     Raises `InputError` for what isn't known or allowed.
     """
@@ -64,7 +68,7 @@ def make_strategy(
     checks.integer("rungs", rungs, least=1)
     copies = [proposer_class(space, goals, **given, **settings) for _ in range(rungs)]
     proposer = copies[0] if rungs == 1 else ByRung(copies)
-    return AskTell(proposer, ledger, space, goals, seed, first, rungs)
+    return AskTell(proposer, ledger, space, goals, seed, first, rungs, draws, prefer)
 
 
 def strategy_names() -> list[str]:

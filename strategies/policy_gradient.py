@@ -55,17 +55,18 @@ class Strategy:
         self._weights = self._weightings()
         lengths = [len(decision.options) for decision in self.space.decisions]
         self._lengths, self._starts = np.array(lengths), np.cumsum([0, *lengths[:-1]])
+        self._holds = np.arange(max(lengths)) < self._lengths[:, None]  # (decisions, options)
         prior = [np.log(d.weights or np.ones(len(d.options))) for d in self.space.decisions]
         self._logits: Array = np.tile(np.concatenate(prior), (len(self._weights), 1))
         self._baseline = np.zeros(len(self._weights))
         self._count, self._mean, self._squares = 0, np.zeros(1), np.zeros(1)
 
     def propose(self, rng: np.random.Generator) -> Candidate:
-        """One controller, each as likely, draws every decision."""
+        """One controller, each as likely, draws every decision, also those that do not count."""
         logits = self._logits[int(rng.integers(len(self._logits)))]
-        noisy = logits + rng.gumbel(size=logits.shape)
-        parts = np.split(noisy, self._starts[1:])
-        return self.space.normalise([int(part.argmax()) for part in parts])
+        noisy = np.full(self._holds.shape, -np.inf)
+        noisy[self._holds] = logits + rng.gumbel(size=logits.shape)
+        return tuple(noisy.argmax(axis=1).tolist())
 
     def learn(self, trial: Trial) -> None:
         """A step up the gradient of every controller's expected reward."""

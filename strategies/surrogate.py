@@ -12,7 +12,7 @@ import numpy as np
 from search_space import checks
 from search_space.space import Candidate, SearchSpace
 from strategies.core.codes import Codes, Rows
-from strategies.core.features import Featuriser
+from strategies.core.features import Features, Featuriser
 from strategies.core.improvement import expected_improvement
 from strategies.core.ledger import Ledger
 from strategies.core.loss_models import Fitted, LossModels, Scale, fit_loss, on_scales
@@ -24,6 +24,7 @@ from strategies.core.selection import losses_of, survivors
 REFIT = 1.2  # growth of the history from one fit of the hyperparameters to the next
 MOST_FITTED = 200  # trials that hyperparameters are fitted to
 MOST_KEPT, KEPT = 500, 200  # trials that models are conditioned on; what stays beyond the most
+BLOCK = 16  # told trials after which models are conditioned anew, not extended
 MOST_BELIEVED = 50  # pending candidates that models take account of
 LEADERS, NEIGHBOURS = 12, 12  # of the pool, mutated once more, and how often
 MARGIN = 0.4  # of the reference beyond the worst losses, as a share of their range
@@ -54,6 +55,7 @@ class Strategy:
     _to_fit: list[Trial] = field(init=False, repr=False, default_factory=list)
     _count: int = field(init=False, repr=False, default=0)
     _fitted: list[Fitted | Scale] = field(init=False, repr=False, default_factory=list)
+    _base: tuple[int, LossModels] | None = field(init=False, repr=False, default=None)
     _view: _View | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
@@ -71,9 +73,9 @@ class Strategy:
         self._worst = np.maximum(self._worst, trial.losses)
         self._view = None
         if len(self._trials) > MOST_KEPT:
-            self._trials = representative(self._trials, KEPT)
+            self._trials, self._base = representative(self._trials, KEPT), None
         if self._count >= self._next_fit:
-            self._to_fit, self._fitted = list(self._trials), []
+            self._to_fit, self._fitted, self._base = list(self._trials), [], None
             self._next_fit = math.ceil(self._count * REFIT)
 
     def propose(self, rng: np.random.Generator) -> Candidate:
@@ -99,12 +101,23 @@ class Strategy:
             self._fitted = list(self._fit())
         rows = self._codes.rows([trial.candidate for trial in self._trials])
         losses = on_scales(self._fitted, losses_of(self._trials))
-        models = LossModels(self._featuriser, self._fitted, self._featuriser(rows), losses)
+        models = self._conditioned(self._featuriser(rows), losses)
         worst = on_scales(self._fitted, self._worst[None])[0]
         worst += MARGIN * (worst - losses.min(axis=0))
         best = domination_ranks(losses) == 0
         self._view = _View(models, rows[best], losses[best], worst)
         return self._view
+
+    def _conditioned(self, features: Features, losses: Losses) -> LossModels:
+        """On whole blocks of trials anew, once a block, and extended by what came since: the same
+        whether the trials were told one by one or all at once."""
+        whole = len(losses) - len(losses) % BLOCK or len(losses)
+        if self._base is None or self._base[0] != whole:
+            self._base = whole, LossModels(self._fitted, features[:whole], losses[:whole])
+        models = self._base[1]
+        if whole < len(losses):
+            models = models.extended(features[whole:], losses[whole:])
+        return models
 
     def _fit(self) -> Iterator[Fitted | Scale]:
         trials = self._to_fit
@@ -125,10 +138,10 @@ class Strategy:
             return view
         rows = self._codes.rows(recent)
         features = self._featuriser(rows)
-        expected, _ = view.models.predict(features, self._known_losses(rows))
+        expected = view.models.means(features, self._known_losses(rows))
         losses = np.concatenate([view.front, expected])
         best = domination_ranks(losses) == 0
-        models = view.models.believing(features, expected)
+        models = view.models.extended(features, expected)
         return _View(models, view.parents, losses[best], view.worst)
 
     def _evolved(self, parents: Rows, rng: np.random.Generator) -> Rows:

@@ -2,11 +2,12 @@
 
 from senet_nas.proxies.core.batch import Batch, proxy_batch, training_batch
 from senet_nas.proxies.core.choosing import Chooser, proxy_chooser
-from senet_nas.proxies.core.scoring import proxy_names, proxy_score
+from senet_nas.proxies.core.scoring import check_proxy, proxy_names, proxy_score
 
 __all__ = [
     "Batch",
     "Chooser",
+    "check_proxy",
     "proxy_batch",
     "proxy_chooser",
     "proxy_names",

@@ -21,15 +21,19 @@ logger = logging.getLogger(__name__)
 
 def build_strategy(run: RunFile, space: SearchSpace, num_classes: int) -> AskTell:
     """The run's strategy, which knows the costs that need no training."""
+    known = known_costs(run, space, num_classes)
+    chooser = None if run.filter is None else run.filter.chooser(run, space, known)
     return make_strategy(
         run.strategy.name,
         space,
         objectives=run.objectives,
         seed=run.strategy.seed,
-        known=known_costs(run, space, num_classes),
+        known=known,
         limits=absolute_limits(run, space, num_classes),
         first=null_models(space) if run.space.has_base else (),
         rungs=run.rungs,
+        draws=1 if chooser is None else chooser.draws,
+        prefer=chooser,
         **run.strategy.settings(),
     )
 

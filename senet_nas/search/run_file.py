@@ -15,6 +15,7 @@ from search_space.errors import one_of
 from senet_nas.cost import COSTS
 from senet_nas.data import load_images
 from senet_nas.search.fidelity_section import FidelitySection
+from senet_nas.search.filter_section import FilterSection
 from senet_nas.search.space_section import SpaceSection
 from senet_nas.search.toml_file import Section, first_fault, lay_over, read_table, without_none
 from senet_nas.training import load_recipe
@@ -90,6 +91,7 @@ class RunFile(Section):
     limits: dict[str, Any] = Field(default={})
     evaluation: EvaluationSection = EvaluationSection()
     fidelity: FidelitySection | None = None
+    filter: FilterSection | None = None
     resources: ResourcesSection = ResourcesSection()
     budget: BudgetSection
 
@@ -223,6 +225,8 @@ def _check(run: RunFile) -> None:
             f"fidelity: {run.strategy.name} trains children from their parents' weights, not in "
             "rungs; take another strategy, or leave the section out"
         )
+    if run.filter is not None:
+        run.filter.check()
     load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
     gpus = run.resources.gpus_per_trial
     if gpus > 1 and gpus != int(gpus):

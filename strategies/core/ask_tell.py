@@ -6,7 +6,7 @@ a new strategy that is told a recorded history continues as the recorded one wou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -27,12 +27,18 @@ WALKS = 4
 WALK_STEPS = 100
 SMALL_SPACE = 100_000  # candidates; up to here all are listed before a search is at its end
 
+Prefer = Callable[[Sequence[Candidate]], Candidate]
+
 
 class AskTell:
     """A strategy at work: candidates out, scores in.
 
     No candidate is given twice, failed ones included, none that stands for the same network as one
     that was told or is pending, and none outside of the limits.
+
+    draws: how many candidates the strategy proposes for one that is given out. prefer: which one
+    of them that is; it must depend on them alone, so that a resumed search goes on as it would
+    have.
     """
 
     def __init__(
@@ -44,8 +50,14 @@ class AskTell:
         seed: int,
         first: Sequence[Candidate] = (),
         rungs: int = 1,
+        draws: int = 1,
+        prefer: Prefer | None = None,
     ) -> None:
         checks.integer("seed", seed, least=0)
+        checks.integer("draws", draws, least=1)
+        if draws > 1 and prefer is None:
+            raise InputError(f"of {draws} draws one must be preferred: give `prefer`")
+        self._draws, self._prefer = draws, prefer
         self._rungs = rungs
         self.space = space
         self.objectives = objectives
@@ -144,11 +156,20 @@ class AskTell:
         return {**scores, **{name: self._ledger.value(name, candidate) for name in absent}}
 
     def _propose(self, rng: np.random.Generator) -> Candidate | None:
-        for _ in range(PROPOSALS):
+        """The strategy's, or the preferred one of as many distinct ones as it has."""
+        drawn: dict[Hashable, Candidate] = {}
+        misses = 0
+        while len(drawn) < self._draws and misses < PROPOSALS:
             candidate = self.space.normalise(self._proposer.propose(rng))
-            if self._ledger.is_free(candidate):
-                return candidate
-        return None
+            key = self._ledger.key(candidate)
+            if key not in drawn and self._ledger.is_free(candidate):
+                drawn[key] = candidate
+            else:
+                misses += 1
+        found = list(drawn.values())
+        if self._prefer is None or not found:
+            return next(iter(found), None)
+        return self._prefer(found)
 
     def _walk(self, rng: np.random.Generator) -> Candidate | None:
         """From members of the front and from random candidates in turn."""

@@ -9,11 +9,12 @@ interaction are in it; small weights w make it nearly additive.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg.blas import strsm
 from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
@@ -103,25 +104,67 @@ def correlation(first: Array, second: Array, weights: Array) -> Array:
 
 
 class GaussianProcess:
-    """Conditioned on targets in their own units; standardised inside."""
+    """Conditioned on targets in their own units; standardised inside. `extended` takes more."""
 
     def __init__(self, features: Array, targets: Array, fitted: Hyperparameters) -> None:
-        self._features, self._fitted = features, fitted
-        self._kernel = correlation(features, features, fitted.weights)
-        self._kernel[np.diag_indices_from(self._kernel)] += fitted.noise + 1e-9
-        self._factor = cho_factor(self._kernel, lower=True, check_finite=False)
-        ones = cho_solve(self._factor, np.ones(len(targets)))
+        kernel = _with_noise(correlation(features, features, fitted.weights), fitted)
+        self._condition(features, targets, fitted, _cholesky(kernel))
+
+    def extended(self, features: Array, targets: Array) -> GaussianProcess:
+        """Conditioned on so much more. The factor is extended by a block (Golub and Van Loan 2013,
+        "Matrix Computations", section 4.2.9), which for few rows is far cheaper than a new one."""
+        weights, old = self._fitted.weights, len(self._targets)
+        crossed = correlation(self._features, features, weights)
+        below = solve_triangular(self._factor, crossed, lower=True, check_finite=False)
+        kernel = _with_noise(correlation(features, features, weights), self._fitted)
+        factor = np.zeros((old + len(features),) * 2, order="F")
+        factor[:old, :old], factor[old:, :old] = self._factor, below.T
+        factor[old:, old:] = _cholesky(kernel - below.T @ below)
+        whole = object.__new__(GaussianProcess)
+        whole._condition(
+            np.concatenate([self._features, features]),
+            np.concatenate([self._targets, targets]),
+            self._fitted,
+            factor,
+        )
+        return whole
+
+    def _condition(
+        self, features: Array, targets: Array, fitted: Hyperparameters, factor: Array
+    ) -> None:
+        self._features, self._targets, self._fitted = features, targets, fitted
+        self._factor = factor
+        both = np.stack([np.ones(len(targets)), targets], axis=1)
+        ones, solved = cho_solve((factor, True), both, check_finite=False).T
         self._mean = float(ones @ targets / ones.sum())
-        centred = targets - self._mean
-        self._alpha = cho_solve(self._factor, centred)
-        self._scale = float(np.sqrt(max(centred @ self._alpha / len(targets), 1e-300)))
-        inverse, _ = dtrtri(self._factor[0], lower=1)
-        self._inverse = np.tril(inverse).astype(np.float32)  # deviations need no more digits
+        self._alpha = solved - self._mean * ones
+        explained = (targets - self._mean) @ self._alpha
+        self._scale = float(np.sqrt(max(explained / len(targets), 1e-300)))
+
+    @cached_property
+    def _single(self) -> NDArray[np.float32]:
+        """The factor; deviations need no more digits."""
+        return self._factor.astype(np.float32, order="F")
 
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the function (without noise)."""
         crossed = correlation(features, self._features, self._fitted.weights)
         mean = self._mean + crossed @ self._alpha
-        projected = crossed.astype(np.float32) @ self._inverse.T
-        explained = np.einsum("ij,ij->i", projected, projected).astype(np.float64)
+        projected = strsm(1.0, self._single, crossed.astype(np.float32).T, lower=1)
+        explained = np.einsum("ij,ij->j", projected, projected).astype(np.float64)
         return mean, self._scale * np.sqrt(np.maximum(1 - explained, 1e-7))
+
+    def means(self, features: Array) -> Array:
+        """The mean alone."""
+        crossed = correlation(features, self._features, self._fitted.weights)
+        return np.asarray(self._mean + crossed @ self._alpha)
+
+
+def _with_noise(kernel: Array, fitted: Hyperparameters) -> Array:
+    kernel[np.diag_indices_from(kernel)] += fitted.noise + 1e-9
+    return kernel
+
+
+def _cholesky(kernel: Array) -> Array:
+    """The lower factor, zeros above it."""
+    return np.asarray(cholesky(kernel, lower=True, check_finite=False))

@@ -11,40 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from search_space import checks
-from strategies.core.pareto import Losses, domination_ranks
-
-Order = NDArray[np.int64]
-
-
-def rung_order(losses: Losses) -> Order:
-    """Indices of a rung's trials from best to worst: front by front, each front spread out."""
-    if not len(losses):
-        return np.empty(0, dtype=np.int64)
-    ranks = domination_ranks(losses)
-    fronts = [np.flatnonzero(ranks == rank) for rank in range(int(ranks.max()) + 1)]
-    return np.concatenate([front[epsilon_net(losses[front])] for front in fronts])
-
-
-def epsilon_net(losses: Losses) -> Order:
-    """Points in the order in which each is the furthest from those before it, so that any number
-    of first ones covers the whole (Salinas et al. 2021, arXiv 2106.05680, section 3.2).
-
-    The first is the best by the first objective; of equals the earlier. Distances are Euclidean,
-    each objective scaled to its range.
-    """
-    span = np.ptp(losses, axis=0)
-    scaled = losses / np.where(span > 0, span, 1.0)
-    order = [int(losses[:, 0].argmin())]
-    distance = np.full(len(losses), np.inf)
-    while len(order) < len(losses):
-        distance = np.minimum(distance, np.linalg.norm(scaled - scaled[order[-1]], axis=1))
-        distance[order] = -1.0
-        order.append(int(distance.argmax()))
-    return np.array(order, dtype=np.int64)
+from strategies.core.ranking import Ranking
 
 
 class Rungs:
@@ -64,8 +32,8 @@ class Rungs:
         self._reduction = reduction
         self._waiting = waiting
         self._trials: list[list[int]] = [[] for _ in range(count)]
-        self._losses: list[list[Sequence[float]]] = [[] for _ in range(count)]
-        self._order: list[list[int]] = [[] for _ in range(count)]  # the trials, best first
+        self._places: list[dict[int, int]] = [{} for _ in range(count)]  # of a trial in a rung
+        self._rankings: list[Ranking | None] = [None] * count
         self._gone_on: list[set[int]] = [set() for _ in range(count)]
         self._paused: dict[int, int] = {}  # trial to the rung that it finished
 
@@ -81,26 +49,38 @@ class Rungs:
             self._gone_on[rung - 1].add(trial)
         if not losses:
             return
+        self._places[rung][trial] = len(self._trials[rung])
         self._trials[rung].append(trial)
-        self._losses[rung].append(losses)
         if rung == self.count - 1:
             return
+        ranking = self._rankings[rung] or Ranking(len(losses))
+        self._rankings[rung] = ranking
+        ranking.add(losses)
         self._paused[trial] = rung
-        order = [self._trials[rung][i] for i in rung_order(np.array(self._losses[rung]))]
-        self._order[rung] = order
-        waiting = [one for one in order if self._paused.get(one) == rung]
-        for given_up in waiting[max(0, self._due(rung)) + self._waiting :]:
-            del self._paused[given_up]
+        waiting = [one for one, finished in self._paused.items() if finished == rung]
+        while len(waiting) > max(0, self._due(rung)) + self._waiting:
+            worst = self._extreme(rung, waiting, best=False)
+            waiting.remove(worst)
+            del self._paused[worst]
 
     def next(self) -> tuple[int, int] | None:
         """The trial to go on with, and the rung to take it to: at the highest rung where one may
         go on, the best. Changes nothing: `promote` does."""
         for rung in reversed(range(self.count - 1)):
-            if self._due(rung) > 0:
-                for trial in self._order[rung]:
-                    if self._paused.get(trial) == rung:
-                        return trial, rung + 1
+            waiting = [one for one, finished in self._paused.items() if finished == rung]
+            if waiting and self._due(rung) > 0:
+                return self._extreme(rung, waiting, best=True), rung + 1
         return None
+
+    def _extreme(self, rung: int, waiting: Sequence[int], *, best: bool) -> int:
+        """Of trials that wait at a rung the best, or the worst."""
+        ranking, trials = self._rankings[rung], self._trials[rung]
+        assert ranking is not None
+        ranks = [ranking.rank(self._places[rung][trial]) for trial in waiting]
+        front = ranking.front(min(ranks) if best else max(ranks))
+        ordered = (trials[place] for place in (front if best else reversed(front)))
+        among = set(waiting)
+        return next(trial for trial in ordered if trial in among)
 
     def _due(self, rung: int) -> int:
         """How many more may go on."""

@@ -15,7 +15,7 @@ class Ledger:
     """`AskTell` keeps it; a strategy whose class takes `ledger` may read it while it proposes.
 
     told, pending: in the order of arrival and of asking. known: names of the scores that can be
-    computed before training.
+    computed before training. key: equal for candidates of one network.
     """
 
     def __init__(self, space: SearchSpace, known: Known, limits: Mapping[str, Bound]) -> None:
@@ -23,7 +23,7 @@ class Ledger:
         self.pending: dict[Candidate, None] = {}
         self.known = tuple(known)
         self._limits = Limits(known, limits)
-        self._key = space.key if space.identify is None else lru_cache(REMEMBERED)(space.key)
+        self.key = space.key if space.identify is None else lru_cache(REMEMBERED)(space.key)
         self._taken: set[Hashable] = set()  # keys of what was told or is pending
 
     def knows(self, name: str) -> bool:
@@ -40,7 +40,7 @@ class Ledger:
 
     def is_taken(self, candidate: Candidate) -> bool:
         """Whether it, or another of the same network, was told or is pending."""
-        return self._key(candidate) in self._taken
+        return self.key(candidate) in self._taken
 
     def is_free(self, candidate: Candidate) -> bool:
         """Whether it may be asked for: not taken, and within the limits."""
@@ -49,10 +49,10 @@ class Ledger:
     def ask(self, candidate: Candidate) -> None:
         """Enters a candidate that was given out."""
         self.pending[candidate] = None
-        self._taken.add(self._key(candidate))
+        self._taken.add(self.key(candidate))
 
     def tell(self, trial: Trial) -> None:
         """Enters a trial that ended."""
-        self._taken.add(self._key(trial.candidate))
+        self._taken.add(self.key(trial.candidate))
         self.pending.pop(trial.candidate, None)
         self.told[trial.candidate] = trial

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.core.features import Features, Featuriser
+from strategies.core.features import Features
 from strategies.core.gaussian_process import GaussianProcess, Hyperparameters, fit
 from strategies.core.pareto import Losses
 
@@ -70,13 +70,10 @@ class LossModels:
 
     def __init__(
         self,
-        featuriser: Featuriser,
         fitted: Sequence[Fitted | Scale],
         features: Features,
         losses: Losses,
     ) -> None:
-        self._featuriser, self._fitted = featuriser, fitted
-        self._features, self._losses = features, losses
         self._processes = [
             GaussianProcess(features, column, own.hyperparameters)
             if isinstance(own, Fitted)
@@ -93,15 +90,24 @@ class LossModels:
                 means[:, column], deviations[:, column] = process.predict(features)
         return means, np.maximum(deviations, 1e-9)
 
-    def believing(self, features: Features, losses: Losses) -> LossModels:
-        """The models as they would be if these losses were told too (the kriging believer of
-        Ginsbourger et al. 2010, "Kriging Is Well-Suited to Parallelize Optimization")."""
-        return LossModels(
-            self._featuriser,
-            self._fitted,
-            np.concatenate([self._features, features]),
-            np.concatenate([self._losses, losses]),
-        )
+    def means(self, features: Features, known: Losses) -> Losses:
+        """The means alone."""
+        means = known.copy()
+        for column, process in enumerate(self._processes):
+            if process is not None:
+                means[:, column] = process.means(features)
+        return means
+
+    def extended(self, features: Features, losses: Losses) -> LossModels:
+        """The models as they are when these losses are told too. Of pending candidates with the
+        losses expected of them: the kriging believer of Ginsbourger et al. 2010, "Kriging Is
+        Well-Suited to Parallelize Optimization"."""
+        more = object.__new__(LossModels)
+        more._processes = [
+            None if process is None else process.extended(features, column)
+            for process, column in zip(self._processes, losses.T, strict=True)
+        ]
+        return more
 
 
 def on_scales(fitted: Sequence[Fitted | Scale], losses: Losses) -> Losses:

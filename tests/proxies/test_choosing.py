@@ -8,6 +8,7 @@ from search_space import InputError, SearchSpace, load
 from senet_nas import cost
 from senet_nas.data import ImageSet
 from senet_nas.proxies import Chooser, proxy_batch, proxy_chooser, proxy_score
+from strategies import make_strategy
 
 SPACE = SearchSpace.from_choices({"width": list(range(10)), "quality": list(range(10))})
 
@@ -21,17 +22,14 @@ def proxy(candidate):
     return 10.0 * candidate[0] + candidate[1]
 
 
-class DrawsSeveral:
-    """A random search as `AskTell` would run one with a chooser: the n-th trial draws from
-    (seed, n) alone."""
+def searching(chooser, seed=0):
+    """A random search that draws as many candidates as the chooser wants."""
+    goals = {"accuracy": "max"}
+    return make_strategy("random_search", SPACE, goals, seed, draws=chooser.draws, prefer=chooser)
 
-    def __init__(self, chooser, seed=0):
-        self.chooser, self.seed, self.number = chooser, seed, 0
 
-    def ask(self):
-        rng = np.random.default_rng([self.seed, self.number])
-        self.number += 1
-        return self.chooser([SPACE.sample(rng) for _ in range(self.chooser.draws)])
+def asked(strategy, count):
+    return [strategy.ask() for _ in range(count)]
 
 
 def test_without_costs_the_highest_score_is_taken():
@@ -48,8 +46,8 @@ def test_with_costs_the_first_that_none_beats_is_taken():
 
 def test_costs_keep_the_cheap_end_and_raise_quality():
     def mean_of(chooser):
-        search = DrawsSeveral(chooser)
-        return np.mean([search.ask() for _ in range(400)], axis=0)
+        firsts = [searching(chooser, seed).ask() for seed in range(400)]
+        return np.mean(firsts, axis=0)
 
     unfiltered = mean_of(Chooser(1, proxy, (width,)))
     filtered = mean_of(Chooser(8, lambda c: float(c[1]), (width,)))
@@ -60,10 +58,36 @@ def test_costs_keep_the_cheap_end_and_raise_quality():
 
 
 def test_a_search_that_is_resumed_chooses_what_it_would_have_chosen():
-    whole, resumed = DrawsSeveral(Chooser(3, proxy)), DrawsSeveral(Chooser(3, proxy))
-    asked = [whole.ask() for _ in range(10)]
-    resumed.number = 6  # six trials were told from the record
-    assert [resumed.ask() for _ in range(4)] == asked[6:]
+    whole, resumed = searching(Chooser(3, proxy)), searching(Chooser(3, proxy))
+    given = asked(whole, 10)
+    for candidate in given[:6]:
+        resumed.tell(candidate, {"accuracy": 1.0})
+    assert asked(resumed, 4) == given[6:]
+
+
+def test_what_is_chosen_from_is_free_and_distinct():
+    seen = []
+
+    def prefer(candidates):
+        seen.append(candidates)
+        return candidates[0]
+
+    goals = {"accuracy": "max"}
+    strategy = make_strategy("random_search", SPACE, goals, draws=4, prefer=prefer)
+    taken = set()
+    for _ in range(40):
+        candidate = strategy.ask()
+        assert len(set(seen[-1])) == len(seen[-1]) == 4
+        assert not taken & set(seen[-1])
+        taken.add(candidate)
+    assert None not in asked(strategy, 60)
+    assert len(seen[-1]) == 1  # fewer are left at the end
+    assert strategy.ask() is None
+
+
+def test_several_draws_need_a_preference():
+    with pytest.raises(InputError, match="of 3 draws one must be preferred"):
+        make_strategy("random_search", SPACE, {"accuracy": "max"}, draws=3)
 
 
 @pytest.fixture(scope="module")

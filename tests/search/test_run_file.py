@@ -39,6 +39,22 @@ WRONG_FILES = {
     "unknown precision": ('"fp32"', '"fp8"', "evaluation.precision"),
     "no objectives": ('accuracy = "max"\nmacs = "min"', "", "objectives"),
     "negative seed": ("[objectives]", "seed = -1\n[objectives]", "seed"),
+    "unknown proxy": (
+        "[budget]",
+        '[filter]\nproxy = "zeco"\n[budget]',
+        "proxy 'zeco' is not known",
+    ),
+    "a filter that keeps none": (
+        "[budget]",
+        '[filter]\nproxy = "zico"\nkeep = 0.0\n[budget]',
+        "filter.keep",
+    ),
+    "a filter that keeps more than all": (
+        "[budget]",
+        '[filter]\nproxy = "zico"\nkeep = 1.5\n[budget]',
+        "filter.keep",
+    ),
+    "a filter by nothing": ("[budget]", "[filter]\nkeep = 0.5\n[budget]", "filter.proxy"),
     "broken TOML": ("[budget]", "[budget", "run.toml"),
     "image smaller than the stride": ("image_size = 16", "image_size = 4", "image_size"),
 }

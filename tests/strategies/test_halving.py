@@ -1,11 +1,15 @@
 """Successive halving over several objectives: who is promoted, by definition and at a distance."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.core.halving import Rungs, epsilon_net, rung_order
+from strategies.core.halving import Rungs
+from strategies.core.pareto import domination_ranks
+from strategies.core.ranking import Ranking, epsilon_net
 
 
 def dominates(a, b):
@@ -22,16 +26,51 @@ def fronts(losses):
     return ranks
 
 
+def ranked(losses):
+    ranking = Ranking(len(losses[0]))
+    for point in losses:
+        ranking.add(point)
+    return ranking
+
+
 points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
 
 
 @given(points)
 @settings(max_examples=60, deadline=None)
 def test_no_trial_stands_before_one_that_dominates_it(losses):
-    order = rung_order(np.array(losses, float)).tolist()
+    order = ranked(losses).order()
     ranks = fronts(losses)
     assert sorted(order) == list(range(len(losses)))
     assert [ranks[i] for i in order] == sorted(ranks.values())
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_fronts_kept_up_to_date_are_those_of_a_sort_of_all(objectives):
+    rng = np.random.default_rng(objectives)
+    losses = np.round(rng.random((400, objectives)), 1 if objectives > 1 else 2)
+    ranking = Ranking(objectives)
+    for count, point in enumerate(losses, start=1):
+        ranking.add(point.tolist())
+        if count % 40 == 0:
+            so_far = losses[:count]
+            ranks = domination_ranks(so_far)
+            assert [ranking.rank(number) for number in range(count)] == ranks.tolist()
+            for rank in range(ranks.max() + 1):
+                members = np.flatnonzero(ranks == rank)
+                assert ranking.front(rank) == members[epsilon_net(so_far[members])].tolist()
+
+
+def test_thousands_of_trials_are_ranked_in_seconds():
+    rng = np.random.default_rng(0)
+    rungs = Rungs(3, 3, 50)
+    started = time.process_time()
+    for trial, point in enumerate(rng.normal(size=(3000, 2)).tolist()):
+        rungs.enter(trial, 0, point)
+        while (due := rungs.next()) is not None:
+            rungs.promote(due[0])
+            rungs.enter(*due, [x + 1 for x in point])
+    assert time.process_time() - started < 15  # some 1.5 s
 
 
 def test_any_first_ones_of_a_front_cover_it():
