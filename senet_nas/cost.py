@@ -7,7 +7,7 @@ by (block, input shape); an architecture's cost is a sum of look-ups and equals 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -45,18 +45,44 @@ def cost(architecture: Blueprint, image_size: int = 224, num_classes: int = 1000
     """
     if isinstance(architecture, Retrofit):
         return _retrofit_cost(architecture, image_size, num_classes)
-    architecture.check_image_size(image_size)
     total = Cost(0, 0, 0)
+    for part in cost_by_part(architecture, image_size, num_classes):
+        total += part.cost
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class PartCost:
+    """What one part of a network costs. path: of a block (`stages.0.blocks.1`), `classifier`, or of
+    a retrofitted network `source` and the places of its SE. before, after: the shapes of its input
+    and output, without the batch axis; None where the part is somebody else's network."""
+
+    path: str
+    cost: Cost
+    before: tuple[int, ...] | None
+    after: tuple[int, ...] | None
+
+
+def cost_by_part(
+    architecture: Blueprint, image_size: int = 224, num_classes: int = 1000
+) -> Iterator[PartCost]:
+    """What each block costs, in the order in which they run, and last the classifier; of a
+    retrofitted network its source, then each SE. Their sum is `cost`. Raises as `cost` does."""
+    if isinstance(architecture, Retrofit):
+        yield from _retrofit_parts(architecture, image_size, num_classes)
+        return
+    architecture.check_image_size(image_size)
     shape = (3, image_size, image_size)
     for path, block in architecture.blocks():
+        before = shape
         try:
             block_cost, shape = _block_cost(block, shape)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        total += block_cost
-    return total + _classifier_cost(
-        architecture.head.hidden, architecture.head.hidden_bias, shape[0], num_classes
-    )
+        yield PartCost(path, block_cost, before, shape)
+    head = architecture.head
+    classifier = _classifier_cost(head.hidden, head.hidden_bias, shape[0], num_classes)
+    yield PartCost("classifier", classifier, shape[:1], (num_classes,))
 
 
 def measure_latency(
@@ -117,12 +143,19 @@ def _classifier_cost(hidden: int, hidden_bias: bool, width: int, num_classes: in
 
 
 def _retrofit_cost(value: Retrofit, image_size: int, num_classes: int) -> Cost:
-    total, shapes = _source_cost(value.source, image_size, num_classes)
+    total = Cost(0, 0, 0)
+    for part in _retrofit_parts(value, image_size, num_classes):
+        total += part.cost
+    return total
+
+
+def _retrofit_parts(value: Retrofit, image_size: int, num_classes: int) -> Iterator[PartCost]:
+    source, shapes = _source_cost(value.source, image_size, num_classes)
+    yield PartCost("source", source, None, None)
     for place, se in value.gates:
         if place not in shapes:
             raise InputError(f"{value.source} has no module {place!r} that SE can stand behind")
-        total += _gate_cost(se, shapes[place])
-    return total
+        yield PartCost(place, _gate_cost(se, shapes[place]), shapes[place], shapes[place])
 
 
 @cache

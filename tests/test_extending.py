@@ -1,6 +1,6 @@
 """One file each adds a cell, a space, a strategy, a recipe, a published family and a format.
 
-The cell and the strategy are those of docs/extending.md, read from there.
+The cell, the strategy and the format are those of docs/extending.md, read from there.
 """
 
 import importlib
@@ -82,25 +82,6 @@ def read(model):
     return Reading(convolutions(reader, model.body), [], reader.linear(model.classifier))
 """,
     "recipes/brisk.toml": "epochs = 1\nbatch_size = 16\nlearning_rate = 0.05\nprecision = 'fp32'\n",
-    "formats/torchscript.py": '''
-import torch
-
-from senet_nas.data import write_atomically
-from senet_nas.export.check import check_images, compare
-
-
-def export(checkpoint, path):
-    """A traced program."""
-    network, images = checkpoint.network().eval(), check_images(checkpoint)
-    result = []
-
-    def write_and_check(temporary):
-        torch.jit.save(torch.jit.trace(network, images[:2]), temporary)
-        result.append(compare(path, network, images, torch.jit.load(temporary)))
-
-    write_atomically(path, write_and_check)
-    return result[0]
-''',
 }
 
 STACK = """
@@ -182,13 +163,23 @@ def test_a_search_uses_them_all(extensions, tmp_path, images):
 
     done = senet_nas("retrain", "out", "--recipe", "brisk", "--out", "retrained", "--json")
     assert (done.status, done.data()["recipe"]) == (0, "brisk")
-    done = senet_nas("export", "retrained/checkpoint.safetensors", "--format", "torchscript")
-    assert done.status == 0
-    assert (tmp_path / "retrained" / "checkpoint.torchscript").is_file()
+    torchscript = ("export", "retrained/checkpoint.safetensors", "--format", "torchscript")
+    assert "allowed: --frozen" in refused(*torchscript, "--frosen")
+    assert senet_nas(*torchscript, "--frozen").status == 0
+    assert best_class("retrained/checkpoint.ts", images) == best_class(
+        "retrained/checkpoint.safetensors", images
+    )
     done = senet_nas("export", "retrained/checkpoint.safetensors", "--format", "onnx", "--json")
     assert done.data()["agreement"] == 100
     kept = load_checkpoint(tmp_path / "retrained" / "checkpoint.safetensors")
     assert kept.architecture in built
+
+
+def best_class(file, images):
+    """What `predict` says of one of the images."""
+    image = min(path for path in images.rglob("*") if path.is_file())
+    (told,) = senet_nas("predict", file, image, "--json").data()["images"]
+    return told["top"][0]["name"]
 
 
 def neighbours_of_best(space, records):

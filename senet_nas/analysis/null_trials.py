@@ -1,0 +1,119 @@
+"""Null models that are trained beside a search, as it trains its candidates: `nulls.jsonl`.
+
+They stand apart from the trials, so that a search that goes on doesn't learn from them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_space import Candidate, InputError
+from senet_nas.search import RunFolder
+
+
+@dataclass(frozen=True)
+class NullTrials:
+    """The file in a run's folder, a line a network."""
+
+    folder: RunFolder
+
+    @property
+    def file(self) -> Path:
+        """Where they are."""
+        return self.folder.path / "nulls.jsonl"
+
+    def scores(self) -> dict[str, Mapping[str, float]]:
+        """Scores by the architecture's hash. Raises `InputError` for a damaged line before the
+        last, which a kill may have cut short."""
+        if not self.file.exists():
+            return {}
+        lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
+        found: dict[str, Mapping[str, float]] = {}
+        for number, line in enumerate(lines, start=1):
+            try:
+                data = json.loads(line)
+                if data["scores"] is not None:
+                    found[data["architecture"]] = dict(data["scores"])
+            except (ValueError, KeyError, TypeError):
+                if line.endswith("\n"):
+                    raise InputError(f"{self.file}: line {number} is damaged") from None
+        return found
+
+    def train(
+        self,
+        networks: Mapping[str, Candidate],
+        advance: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
+        """Train and score each network as the run's trials are, one after another, in this process;
+        each is on disk before the next begins. networks: candidates by the hash of what they build.
+
+        Raises `InputError` for a run whose children inherit weights: they have trained for longer
+        than any network that starts anew.
+        """
+        import torch
+
+        from senet_nas.search.evaluation import Evaluator
+        from senet_nas.search.starting import start_file
+        from senet_nas.training import NonFiniteLossError
+        from senet_nas.training.start import Start
+
+        run = self.folder.run_file()
+        if run.strategy.name == "lamarckian":
+            raise InputError(
+                f"{self.folder.path}: children of this run train on from their parents' weights; "
+                "null models trained anew can't be compared with them"
+            )
+        space = run.space.open()
+        torch.set_num_threads(run.resources.cpus_per_trial)
+        path = start_file(self.folder)
+        evaluator = Evaluator(
+            run.evaluation,
+            "cuda" if run.resources.gpus_per_trial else "cpu",
+            "latency_ms" in {*run.objectives, *run.limits},
+            None if path is None else Start.load(path),
+            run.fidelity.rungs if run.fidelity else (),
+        )
+        for done, (architecture, candidate) in enumerate(networks.items()):
+            advance(done, len(networks))
+            started = time.perf_counter()
+            scores, reason = None, None
+            try:
+                scores = evaluator(space.build(candidate)).scores
+            except (NonFiniteLossError, InputError) as error:
+                reason = str(error)
+            self._append(
+                {
+                    "architecture": architecture,
+                    "candidate": list(candidate),
+                    "scores": scores,
+                    "reason": reason,
+                    "train_seconds": round(time.perf_counter() - started, 3),
+                }
+            )
+        advance(len(networks), len(networks))
+
+    def _append(self, data: Mapping[str, object]) -> None:
+        self._drop_half_line()
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(data) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _drop_half_line(self) -> None:
+        if self.file.exists():
+            content = self.file.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(self.file, whole)
+
+
+def differences(
+    scores: Mapping[str, float], others: Mapping[str, float] | None, names: Sequence[str]
+) -> dict[str, float]:
+    """How much the second has more of each score than the first."""
+    return {n: others[n] - scores[n] for n in names if others and n in others and n in scores}
