@@ -33,7 +33,7 @@ def _scheduled(recipe: Recipe, done: float, total: float, unit: int) -> float:
             falls = sum(done >= milestone * unit for milestone in recipe.milestones)
         else:
             falls = int(done // (recipe.decay_epochs * unit))
-        return max(least, peak * float(recipe.decay_rate) ** falls)
+        return float(max(least, peak * recipe.decay_rate**falls))
     if recipe.schedule == "exponential":
-        return max(least, peak * float(recipe.decay_rate) ** (done / (recipe.decay_epochs * unit)))
+        return float(max(least, peak * recipe.decay_rate ** (done / (recipe.decay_epochs * unit))))
     return peak

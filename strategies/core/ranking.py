@@ -104,5 +104,5 @@ def _dominated(points: Losses, by: Losses) -> NDArray[np.bool_]:
     """Which points are nowhere better than one of the others, and somewhere worse."""
     nowhere_better = (by[None] <= points[:, None]).all(axis=2)
     somewhere_worse = (by[None] < points[:, None]).any(axis=2)
-    dominated: NDArray[np.bool_] = (nowhere_better & somewhere_worse).any(axis=1)
-    return dominated
+    dominated: NDArray[np.bool_] = np.logical_and(nowhere_better, somewhere_worse)
+    return np.asarray(dominated.any(axis=1))
