@@ -1,0 +1,264 @@
+"""The five maps over memory that batch norm, SE, addition and activation come down to.
+
+Batch norm is affine in each channel, so with SE behind it the whole tail of a residual block is
+
+    y = act(z) * gate,    z = (x - centre) * scale + shift + shortcut
+
+with one scale and one shift for each image and channel: those of batch norm times SE's excitation
+(Hu et al., arXiv 1709.01507, equations 2 to 4), whose squeeze follows from the sums that batch
+norm takes anyway. `gate` stands apart only where SE reads what the activation gives (after a
+depthwise convolution); otherwise it is part of scale and shift.
+
+`centre` is a value for each channel near those of x. x enters every map as x - centre, and sums
+are over these differences: so a channel's variance doesn't cancel where its mean is large.
+
+Large tensors (x, shortcut, grad, y): (N, C, H, W), float32, bfloat16 or float16, all of one dtype
+and all contiguous or all channels_last; what a map writes has the layout and dtype of x.
+Small tensors are contiguous and float32: centre (C,); scale, shift, a, b (N, C) or (1, C), each
+on its own; gate and pooled (N, C). Arithmetic and sums are in float32 at least, sums over H x W so
+that their error doesn't grow with it. Implementations: `reference` here in plain torch (float64 too,
+then all of it is), `cpu` in C++, `triton_kernels` on GPUs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+# What `act` may be: the names of `senet_nas.nn.layers.ACTIVATIONS`.
+ACTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda z: z,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "hard_swish": F.hardswish,
+}
+
+
+class Moments(Protocol):
+    """Sums of x - centre and of its square over H x W, for each image and channel: two (N, C)."""
+
+    def __call__(self, x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class Squeeze(Protocol):
+    """The sum of act(z) over H x W, or of grad * act(z); z without a shortcut: (N, C)."""
+
+    def __call__(
+        self,
+        x: Tensor,
+        centre: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        act: str,
+        grad: Tensor | None = None,
+    ) -> Tensor: ...
+
+
+class Apply(Protocol):
+    """y = act(z) * gate. Reads x and shortcut once, writes y once. gate comes without a shortcut."""
+
+    def __call__(
+        self,
+        x: Tensor,
+        centre: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        shortcut: Tensor | None,
+        act: str,
+        gate: Tensor | None = None,
+    ) -> Tensor: ...
+
+
+class Reduce(Protocol):
+    """Sums over H x W of g and of g * (x - centre), two (N, C), and g itself: the gradient of z,
+
+        g = (grad * gate + pooled) * act'(z)
+
+    gate and pooled (the gradient of act(z)'s sum over H x W, None: 0) come without a shortcut.
+    z is computed anew from x and shortcut. g is written where there is a shortcut and act isn't
+    the identity; otherwise the third is `grad`, untouched, and who reads it computes g anew.
+    act'(0) = 0 for relu, and relu6' is 0 at 0 and at 6; other derivatives are torch's.
+    """
+
+    def __call__(
+        self,
+        grad: Tensor,
+        x: Tensor,
+        centre: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        shortcut: Tensor | None,
+        act: str,
+        gate: Tensor | None = None,
+        pooled: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]: ...
+
+
+class ApplyBackward(Protocol):
+    """The gradient of x: g * scale + a + b * (x - centre), with g from grad as in `Reduce`, z
+    without a shortcut (where there was one, grad is the g that `Reduce` wrote and act the identity).
+    a and b are the gradients of the moments, b doubled; None where statistics are fixed."""
+
+    def __call__(
+        self,
+        grad: Tensor,
+        x: Tensor,
+        centre: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        act: str,
+        a: Tensor | None,
+        b: Tensor | None,
+        gate: Tensor | None = None,
+        pooled: Tensor | None = None,
+    ) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """One implementation of the maps."""
+
+    name: str
+    moments: Moments
+    squeeze: Squeeze
+    apply: Apply
+    reduce: Reduce
+    apply_backward: ApplyBackward
+
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def kernels_for(x: Tensor) -> Kernels | None:
+    """The kernels for a tensor's device and dtype; None where there are none, which one logged line
+    says, once for each kind of device. The first call on a CPU may build them."""
+    if x.dtype not in DTYPES:
+        return None
+    return _kernels(x.device.type)
+
+
+@cache
+def _kernels(device: str) -> Kernels | None:
+    if device == "cpu":
+        from senet_nas.nn.fused import cpu
+
+        return cpu.KERNELS if cpu.available() else None
+    if device == "cuda":
+        from senet_nas.nn.fused import triton_kernels
+
+        return triton_kernels.KERNELS if triton_kernels.available() else None
+    return None
+
+
+def _wide(x: Tensor) -> Tensor:
+    """x in the precision of arithmetic."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _map(small: Tensor) -> Tensor:
+    """A small tensor as it meets a large one."""
+    return small[..., None, None]
+
+
+def _affine(
+    x: Tensor, centre: Tensor, scale: Tensor, shift: Tensor, shortcut: Tensor | None
+) -> Tensor:
+    z = (_wide(x) - _map(centre)) * _map(scale) + _map(shift)
+    return z if shortcut is None else z + _wide(shortcut)
+
+
+def _derivative(act: str, z: Tensor) -> Tensor:
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        (derivative,) = torch.autograd.grad(ACTS[act](z).sum(), z)
+    return derivative
+
+
+def _gradient(
+    grad: Tensor, z: Tensor, act: str, gate: Tensor | None, pooled: Tensor | None
+) -> Tensor:
+    g = _wide(grad)
+    if gate is not None:
+        g = g * _map(gate)
+    if pooled is not None:
+        g = g + _map(pooled)
+    return g if act == "identity" else g * _derivative(act, z)
+
+
+def _moments(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    apart = _wide(x) - _map(centre)
+    return apart.sum((2, 3)), apart.square().sum((2, 3))
+
+
+def _squeeze(
+    x: Tensor,
+    centre: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    act: str,
+    grad: Tensor | None = None,
+) -> Tensor:
+    y = ACTS[act](_affine(x, centre, scale, shift, None))
+    return (y if grad is None else y * _wide(grad)).sum((2, 3))
+
+
+def _apply(
+    x: Tensor,
+    centre: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    shortcut: Tensor | None,
+    act: str,
+    gate: Tensor | None = None,
+) -> Tensor:
+    y = ACTS[act](_affine(x, centre, scale, shift, shortcut))
+    return (y if gate is None else y * _map(gate)).to(x.dtype)
+
+
+def _reduce(
+    grad: Tensor,
+    x: Tensor,
+    centre: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    shortcut: Tensor | None,
+    act: str,
+    gate: Tensor | None = None,
+    pooled: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    g = _gradient(grad, _affine(x, centre, scale, shift, shortcut), act, gate, pooled)
+    written = g.to(x.dtype) if shortcut is not None and act != "identity" else grad
+    return g.sum((2, 3)), (g * (_wide(x) - _map(centre))).sum((2, 3)), written
+
+
+def _apply_backward(
+    grad: Tensor,
+    x: Tensor,
+    centre: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    act: str,
+    a: Tensor | None,
+    b: Tensor | None,
+    gate: Tensor | None = None,
+    pooled: Tensor | None = None,
+) -> Tensor:
+    dx = _gradient(grad, _affine(x, centre, scale, shift, None), act, gate, pooled) * _map(scale)
+    if a is not None:
+        dx = dx + _map(a)
+    if b is not None:
+        dx = dx + _map(b) * (_wide(x) - _map(centre))
+    return dx.to(x.dtype)
+
+
+reference = Kernels("reference", _moments, _squeeze, _apply, _reduce, _apply_backward)
