@@ -38,11 +38,9 @@ class Preprocessing:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Preprocessing:
-        """A checkpoint's; the crop is that of its recipe's test images."""
-        recipe = checkpoint.metadata.get("recipe")
-        crop = recipe.get("test_crop", 1.0) if isinstance(recipe, dict) else 1.0
+        """A checkpoint's, as `evaluate` has it."""
         of = checkpoint
-        return cls(of.image_size, of.mean, of.std, of.classes, float(crop))
+        return cls(of.image_size, of.mean, of.std, of.classes, of.test_crop, of.test_interpolation)
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON."""

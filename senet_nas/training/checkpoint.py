@@ -39,6 +39,22 @@ class Checkpoint:
     image_size: int
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def test_crop(self) -> float:
+        """The share of a resized image's side that is evaluated on: its recipe's, or its source's
+        (`crop_pct`)."""
+        return float(self._recipe().get("test_crop", self.metadata.get("crop_pct", 1.0)))
+
+    @property
+    def test_interpolation(self) -> str:
+        """How images to evaluate on are resized (`Recipe.test_interpolation`)."""
+        kind = self._recipe().get("interpolation", self.metadata.get("interpolation", "bilinear"))
+        return "bilinear" if kind == "bilinear" else "bicubic"
+
+    def _recipe(self) -> Mapping[str, Any]:
+        recipe = self.metadata.get("recipe")
+        return recipe if isinstance(recipe, dict) else {}
+
     def network(self) -> nn.Module:
         """The network with these weights, in evaluation mode, on the CPU.
 

@@ -1,37 +1,32 @@
-"""The images of a training: which, how large, and as whose share."""
+"""The images of a training: which, how large, how they are read, and as whose share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from senet_nas.data import (
-    Batches,
-    MemoryBatches,
-    MemoryTestBatches,
-    TestBatches,
-    load_images,
-    training_subset,
-)
+from senet_nas.data import Batches, Reading, TestBatches, test_batches, training_batches
 from senet_nas.training.group import Group
 from senet_nas.training.precision import resolve_precision
 from senet_nas.training.recipe import Recipe
 from senet_nas.training.start import Start
 
-TEST_BATCH = 500
+TEST_BATCH = 500  # images
+_TEST_PIXELS = TEST_BATCH * 64 * 64  # of larger ones fewer at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
     """data: see `load_images`. image_size: side in pixels, the recipe's or the images' own where it
-    isn't given. cache: folder for decoded sets. fraction: of the training images, by the seed."""
+    isn't given. fraction: of the training images, by the seed. reading: in memory or streamed, by
+    how many processes; see `Reading`."""
 
     data: str | Path | None
     image_size: int | None = None
-    cache: Path | None = None
     fraction: float = 1.0
+    reading: Reading = field(default_factory=Reading)
 
     def sizes(self, recipe: Recipe) -> tuple[int | None, int | None]:
         """Sides in pixels of training and test images; None for the images' own. A size that a
@@ -51,36 +46,44 @@ class Images:
         device: torch.device,
         group: Group,
     ) -> Batches:
-        """One process's share of the training images. Raises what `load_images` raises."""
-        size, _ = self.sizes(recipe)
-        images = load_images(self.data, "train", size, self.cache)
-        if self.fraction < 1:
-            images = images.subset(training_subset(images.labels, self.fraction, seed))
-        mean, std = (start.mean, start.std) if start else (images.mean(), images.std())
-        return MemoryBatches(
-            images.to(device),
-            recipe.augmentation,
-            recipe.batch_size // group.size,
-            mean,
-            std,
-            resolve_precision(recipe.precision, device),
-            group.rank,
-            group.size,
-            recipe.repeats,
+        """One process's share of the training images. Raises what `training_batches` raises."""
+        return training_batches(
+            self.data,
+            augmentation=recipe.augmentation,
+            batch_size=recipe.batch_size // group.size,
+            image_size=self.sizes(recipe)[0],
+            device=device,
+            dtype=resolve_precision(recipe.precision, device),
+            rank=group.rank,
+            world=group.size,
+            mean=start.mean if start else None,
+            std=start.std if start else None,
+            fraction=self.fraction,
+            repeats=recipe.repeats,
+            seed=seed,
+            reading=self.reading,
         )
 
     def test(
         self, recipe: Recipe, trained: Batches, device: torch.device, group: Group
     ) -> TestBatches:
         """One process's share of the test images, for a network trained on `trained`."""
-        _, size = self.sizes(recipe)
-        images = load_images(self.data, "test", size or trained.image_size, self.cache)
-        return MemoryTestBatches(
-            images,
-            TEST_BATCH,
-            trained.mean,
-            trained.std,
-            device,
+        size = self.sizes(recipe)[1] or trained.image_size
+        return test_batches(
+            self.data,
+            image_size=size,
+            crop_percent=recipe.test_crop,
+            interpolation=recipe.test_interpolation,
+            batch_size=test_batch_size(size),
+            device=device,
             rank=group.rank,
             world=group.size,
+            mean=trained.mean,
+            std=trained.std,
+            reading=self.reading,
         )
+
+
+def test_batch_size(image_size: int) -> int:
+    """How many images of this side are evaluated at a time: 500 of small ones, 40 at 224."""
+    return max(1, min(TEST_BATCH, _TEST_PIXELS // image_size**2))

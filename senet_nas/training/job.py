@@ -80,6 +80,8 @@ def open_job(job: Job, device: torch.device, group: Group) -> Opened:
     splits = splits_of(job.images.data)
     batches = job.images.training(job.recipe, job.seed, job.start, device, group)
     count, size = len(batches.classes), batches.image_size
+    if job.recipe.crop == "padded" and job.recipe.crop_padding >= size:
+        raise InputError(f"crop_padding {job.recipe.crop_padding} must be below the image's {size}")
     network = job.make_network(job.architecture, count, size, job.seed)
     if job.start is not None:
         job.start.into(network)
@@ -93,6 +95,8 @@ def _identity(job: Job, batches: Batches) -> dict[str, Any]:
         "size": batches.image_size,
         "mean": list(batches.mean),
     }
+    if job.images.reading.copies is not None:
+        data["copies"] = job.images.reading.copies
     schedule = {key: value for key, value in job.recipe.to_data().items() if key != "name"}
     identity: dict[str, Any] = {
         "architecture": json.loads(job.architecture.to_json()),

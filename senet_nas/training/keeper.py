@@ -4,15 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-from senet_nas.training.job import Job
+import torch
+
+from senet_nas.training.group import Group
 from senet_nas.training.run_state import append_metrics, load_state, save_state, trim_metrics
 from senet_nas.training.scalars import Scalars
 from senet_nas.training.state import EpochReport, Observer, StepReport, TrainingState
 
 _MINUTE = 60.0
+
+
+class Kept(Protocol):
+    """What a keeper has to know of a job; see `senet_nas.training.job.Job`."""
+
+    @property
+    def out(self) -> Path:
+        """The folder."""
+        ...
+
+    @property
+    def save_seconds(self) -> float:
+        """The state is kept after an epoch, at most so often."""
+        ...
+
+    @property
+    def save_minutes(self) -> float:
+        """And within one."""
+        ...
+
+    @property
+    def tensorboard(self) -> bool:
+        """Whether to write scalars."""
+        ...
 
 
 class Keeper(Observer):
@@ -24,7 +51,7 @@ class Keeper(Observer):
 
     def __init__(
         self,
-        job: Job,
+        job: Kept,
         identity: dict[str, Any],
         on_epoch: Callable[[EpochReport], object] | None = None,
         on_step: Callable[[StepReport], object] | None = None,
@@ -81,3 +108,16 @@ class Keeper(Observer):
     def _save(self, state: TrainingState) -> None:
         save_state(self.job.out, state, self.identity, self.seconds)
         self.saved_at = time.monotonic()
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One process's part of a training, ready. identity: what must be equal for one to go on with
+    another's state. work: does it; the first process has a keeper, and writes."""
+
+    identity: dict[str, Any]
+    work: Callable[[Keeper | None], object]
+
+
+# From a job, a device and the group of processes.
+Begin = Callable[[Any, torch.device, Group], Session]

@@ -34,7 +34,7 @@ import ray.train.torch
 from search_space.errors import InputError, RunError
 from search_space.registry import EXTENSIONS_VARIABLE
 from senet_nas.nn.trust import TRUST_VARIABLE
-from senet_nas.training.job import Job
+from senet_nas.training.keeper import Begin, Kept
 from senet_nas.training.relay import Relay, relayed
 from senet_nas.training.state import EpochReport, NonFiniteLossError, StepReport
 
@@ -42,18 +42,20 @@ OBJECT_STORE_BYTES = 200 * 2**20
 _FAILURE_FILE = ".failure.json"
 _RAY_FOLDER = ".ray"
 _ERRORS: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (InputError, NonFiniteLossError)
+    kind.__name__: kind for kind in (InputError, NonFiniteLossError, RunError)
 }
 
 
 def train_together(
-    job: Job,
+    job: Kept,
+    begin: Begin,
     workers: int,
     gpus_per_worker: float,
     on_epoch: Callable[[EpochReport], object] | None = None,
     on_step: Callable[[StepReport], object] | None = None,
 ) -> None:
-    """Run a job in so many processes, to its result in the job's folder.
+    """Run a job in so many processes, to its result in the job's folder. begin: what each of
+    them begins with.
 
     Uses Ray where this process has started it, the cluster at RAY_ADDRESS where that is set, and
     else starts Ray on this machine. A failure is followed by another try for as long as tries get
@@ -65,7 +67,7 @@ def train_together(
         cpus = _cpus_per_worker(workers, gpus_per_worker)
         trainer = ray.train.torch.TorchTrainer(
             _work,
-            train_loop_config={"job": job},
+            train_loop_config={"job": job, "begin": begin},
             torch_config=ray.train.torch.TorchConfig(timeout_s=600),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=workers,
@@ -142,11 +144,10 @@ def _work(config: dict[str, Any]) -> None:
 
     from senet_nas.data import write_atomically
     from senet_nas.training.group import Group
-    from senet_nas.training.job import open_job
     from senet_nas.training.keeper import Keeper
-    from senet_nas.training.retrain import work
 
-    job: Job = config["job"]
+    job: Kept = config["job"]
+    begin: Begin = config["begin"]
     context = ray.train.get_context()
     group = Group(context.get_world_rank(), context.get_world_size())
     device = ray.train.torch.get_device()
@@ -154,12 +155,12 @@ def _work(config: dict[str, Any]) -> None:
         torch.cuda.set_device(device)
     try:
         with _writing(job.out) if group.is_first else _reading():
-            opened = open_job(job, device, group)
+            session = begin(job, device, group)
             relay = Relay(job.out) if group.is_first else None
             keeper = None
             if relay is not None:
-                keeper = Keeper(job, opened.identity, relay.after_epoch, relay.after_step)
-            work(opened, device, group, keeper)
+                keeper = Keeper(job, session.identity, relay.after_epoch, relay.after_step)
+            session.work(keeper)
     except tuple(_ERRORS.values()) as error:
         text = json.dumps({"kind": type(error).__name__, "message": str(error)})
         write_atomically(job.out / _FAILURE_FILE, lambda path: path.write_text(text, "utf-8"))

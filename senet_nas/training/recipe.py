@@ -195,6 +195,12 @@ class Recipe:
             **{entry.name: getattr(self, entry.name) for entry in fields(Augmentation)}
         )
 
+    @property
+    def test_interpolation(self) -> str:
+        """How test images are resized: as training images, by the better way where those are by
+        either."""
+        return "bilinear" if self.interpolation == "bilinear" else "bicubic"
+
     def shortened(self, epochs: int, keeping: Mapping[str, object]) -> dict[str, Any]:
         """What goes with fewer epochs: warm-up, milestones and periods keep their share of them,
         but for what `keeping` names."""

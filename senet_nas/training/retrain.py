@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from torch import nn
 
 from search_space import Blueprint
 from search_space.errors import InputError
-from senet_nas.data import locked, write_atomically
+from senet_nas.data import Reading, locked, write_atomically
 from senet_nas.training.checkpoint import Checkpoint, save_checkpoint
 from senet_nas.training.device import as_device
 from senet_nas.training.evaluate import evaluate_on
 from senet_nas.training.group import ALONE, Group
 from senet_nas.training.images import Images
 from senet_nas.training.job import Job, Opened, open_job
-from senet_nas.training.keeper import Keeper
+from senet_nas.training.keeper import Keeper, Session
 from senet_nas.training.loop import train_on
 from senet_nas.training.recipe import Recipe
 from senet_nas.training.run_state import STATE_FILE, check_identity, load_state
@@ -90,7 +91,7 @@ def retrain(
     fraction: of the training images, where not all, drawn by the seed. progress: is told of each
     epoch. The others are fields of `Job` and `Images`.
     """
-    images = Images(data, image_size, cache, fraction)
+    images = Images(data, image_size, fraction, Reading(cache=cache))
     job = Job(architecture, images, recipe, out, seed, make_network, start, save_seconds)
     return retrain_job(job, device=device, on_epoch=progress)
 
@@ -135,10 +136,16 @@ def retrain_job(
             return result
         from senet_nas.training.ray_train import train_together
 
-        train_together(job, workers, gpus_per_worker, on_epoch, on_step)
+        train_together(job, begin, workers, gpus_per_worker, on_epoch, on_step)
     result = _finished(job.out, opened.identity)
     assert result is not None
     return result
+
+
+def begin(job: Job, device: torch.device, group: Group) -> Session:
+    """One process's part of a training, ready to work."""
+    opened = open_job(job, device, group)
+    return Session(opened.identity, partial(work, opened, device, group))
 
 
 def work(
