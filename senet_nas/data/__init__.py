@@ -3,7 +3,6 @@
 from senet_nas.data.augment import Draws, augment, draw, normalise
 from senet_nas.data.augmentation import Augmentation
 from senet_nas.data.batches import Batch, Batches, TestBatches
-from senet_nas.data.cache import default_cache
 from senet_nas.data.files import locked, sync, write_atomically
 from senet_nas.data.image_set import RGB, ImageSet
 from senet_nas.data.load import Split, load_images, splits_of
@@ -12,6 +11,7 @@ from senet_nas.data.opening import Reading, test_batches, training_batches
 from senet_nas.data.resize import resized
 from senet_nas.data.sample import SAMPLE
 from senet_nas.data.splits import training_subset, validation_split
+from senet_nas.nn.user_cache import default_cache
 
 __all__ = [
     "RGB",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import zlib
 from pathlib import Path
 
@@ -18,12 +17,6 @@ from senet_nas.data.image_set import ImageSet
 
 _log = logging.getLogger(__name__)
 _FORMAT = "3"  # raise it when the same source would decode to other pixels
-
-
-def default_cache() -> Path:
-    """`senet-nas` in the user's XDG cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "senet-nas"
 
 
 def cache_file(

@@ -9,7 +9,7 @@ import torch
 
 from search_space import checks
 from search_space.errors import InputError
-from senet_nas.data.cache import cache_file, default_cache, read_cache, write_cache
+from senet_nas.data.cache import cache_file, read_cache, write_cache
 from senet_nas.data.cifar10 import download_cifar10
 from senet_nas.data.containers import open_data
 from senet_nas.data.decode import decode_all, warn_of_damage
@@ -17,6 +17,7 @@ from senet_nas.data.image_set import ImageSet
 from senet_nas.data.layout import SPLITS
 from senet_nas.data.records import Opened, Records, records_of
 from senet_nas.data.sample import SAMPLE
+from senet_nas.nn.user_cache import default_cache
 
 Split = Literal["train", "test"]
 

@@ -14,7 +14,6 @@ from search_space import checks
 from search_space.errors import InputError
 from senet_nas.data.augmentation import Augmentation
 from senet_nas.data.batches import Batches, TestBatches
-from senet_nas.data.cache import default_cache
 from senet_nas.data.copies import copied
 from senet_nas.data.decode import memory_bytes
 from senet_nas.data.image_set import RGB
@@ -28,6 +27,7 @@ from senet_nas.data.records import Opened, Records, records_of
 from senet_nas.data.splits import training_subset
 from senet_nas.data.streaming import Damage, StreamedBatches, StreamedTestBatches, Target
 from senet_nas.data.views import TestView, TrainingView, View
+from senet_nas.nn.user_cache import default_cache
 
 HOLDS = ("auto", "memory", "stream")
 LARGEST_HELD = 96  # pixels a side of images that are held in memory where nobody says otherwise

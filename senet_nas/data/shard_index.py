@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from search_space.errors import InputError
-from senet_nas.data.cache import default_cache
 from senet_nas.data.files import write_atomically
 from senet_nas.data.layout import IMAGE_SUFFIXES, is_image, wordnet_class
 from senet_nas.data.names import Names
 from senet_nas.data.shards import NO_LABEL, files_fingerprint
 from senet_nas.data.sources import member_problem, members_of
+from senet_nas.nn.user_cache import default_cache
 
 LABEL_SUFFIXES = (".cls", ".json")
 

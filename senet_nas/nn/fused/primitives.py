@@ -16,13 +16,12 @@ Large tensors (x, shortcut, grad, y): (N, C, H, W), float32, bfloat16 or float16
 and all contiguous or all channels_last; what a map writes has the layout and dtype of x.
 Small tensors are contiguous and float32: centre (C,); scale, shift, a, b (N, C) or (1, C), each
 on its own; gate and pooled (N, C). Arithmetic and sums are in float32 at least, sums over H x W so
-that their error doesn't grow with it. Implementations: `reference` here in plain torch (float64 too,
-then all of it is), `cpu` in C++, `triton_kernels` on GPUs.
+that their error doesn't grow with it. What isn't a number stays so. Implementations: `reference`
+here in plain torch (float64 too, then all of it is), `cpu` in C++, `triton_kernels` on GPUs.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -31,8 +30,6 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-log = logging.getLogger(__name__)
 
 # What `act` may be: the names of `senet_nas.nn.layers.ACTIVATIONS`.
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -65,7 +62,7 @@ class Squeeze(Protocol):
 
 
 class Apply(Protocol):
-    """y = act(z) * gate. Reads x and shortcut once, writes y once. gate comes without a shortcut."""
+    """y = act(z) * gate, by reading x and shortcut once. gate comes without a shortcut."""
 
     def __call__(
         self,
@@ -105,9 +102,11 @@ class Reduce(Protocol):
 
 
 class ApplyBackward(Protocol):
-    """The gradient of x: g * scale + a + b * (x - centre), with g from grad as in `Reduce`, z
-    without a shortcut (where there was one, grad is the g that `Reduce` wrote and act the identity).
-    a and b are the gradients of the moments, b doubled; None where statistics are fixed."""
+    """The gradient of x: g * scale + a + b * (x - centre), with g from grad as in `Reduce`.
+
+    Without a shortcut: where there was one, grad is the g that `Reduce` wrote and act the identity.
+    a and b are the gradients of the moments, b doubled; both None where statistics are fixed.
+    """
 
     def __call__(
         self,
@@ -141,18 +140,18 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 def kernels_for(x: Tensor) -> Kernels | None:
     """The kernels for a tensor's device and dtype; None where there are none, which one logged line
-    says, once for each kind of device. The first call on a CPU may build them."""
+    says, once. The first call on a CPU may build them."""
     if x.dtype not in DTYPES:
         return None
-    return _kernels(x.device.type)
+    return _kernels(x.device.type, x.dtype)
 
 
 @cache
-def _kernels(device: str) -> Kernels | None:
+def _kernels(device: str, dtype: torch.dtype) -> Kernels | None:
     if device == "cpu":
         from senet_nas.nn.fused import cpu
 
-        return cpu.KERNELS if cpu.available() else None
+        return cpu.KERNELS if cpu.available(dtype) else None
     if device == "cuda":
         from senet_nas.nn.fused import triton_kernels
 
