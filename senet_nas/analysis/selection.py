@@ -25,6 +25,8 @@ from senet_nas.nn import build_network
 from senet_nas.nn.trust import check_trusted
 from senet_nas.search import RunFolder, TrialRecord
 from senet_nas.search.starting import start_file
+from senet_nas.training import load_checkpoint
+from senet_nas.training.start import Start
 
 LARGEST_IMAGE = 2**31
 SHORTEST_HASH = 4
@@ -104,6 +106,36 @@ def choose(
         out=out or path / f"retrain-{record.architecture}-{schedule}",
         start=start_file(folder),
     )
+
+
+def choose_start(
+    source: str | None,
+    arch: str | None,
+    checkpoint: Path | None,
+    data: str | None,
+    out: Path | None,
+    recipe: str,
+    recipe_size: int | None,
+) -> tuple[Choice, Start | None]:
+    """What to train, and the weights to begin with: those of a checkpoint where one is given, also
+    for classes that it doesn't know, or else the run's.
+
+    source: None for the checkpoint's own network. recipe_size: the recipe's image size; where it
+    has none, a checkpoint's images are as large as they were. Raises `InputError` as `choose` and
+    `load_checkpoint` do.
+    """
+    if checkpoint is None:
+        if source is None:
+            raise InputError("name a run's folder or a network to train, or --from CHECKPOINT")
+        choice = choose(source, arch, data, out, recipe)
+        return choice, None if choice.start is None else Start.load(choice.start)
+    held = load_checkpoint(checkpoint)
+    if source is not None:
+        return choose(source, arch, data, out, recipe), Start.of(held)
+    label = checkpoint.parent.name if checkpoint.stem == "checkpoint" else checkpoint.stem
+    where = out or Path("runs/out") / f"retrain-{label}-{Path(recipe).stem}"
+    size = held.image_size if recipe_size is None else None
+    return Choice(str(checkpoint), held.architecture, data, size, where), Start.of(held)
 
 
 def pick(

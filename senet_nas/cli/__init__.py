@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from senet_nas.cli import (  # noqa: F401 (they register their commands)
+    retraining,
     searches,
     taking_home,
     training,

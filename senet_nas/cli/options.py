@@ -27,3 +27,7 @@ Sets = Annotated[
 ImageSize = Annotated[int, typer.Option(min=1, help="Side of the square image, in pixels.")]
 Classes = Annotated[int, typer.Option(min=1, help="Number of classes.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; what is there, else.")]
+DecodeWorkers = Annotated[
+    int | None,
+    typer.Option(min=0, help="Processes that decode large images, for each worker; by the cores."),
+]

@@ -21,6 +21,15 @@ def as_device(device: torch.device | str | None) -> torch.device:
     return found
 
 
+def gpus_of_workers(gpus: float | None, device: str | None) -> float:
+    """GPUs for each of several workers where nobody says how many: one where the device named, or
+    this machine, has any. Raises `InputError` for a CPU with GPUs."""
+    kind = as_device(device).type if gpus is None or device == "cpu" else "cuda"
+    if gpus and kind == "cpu":
+        raise InputError(f"{gpus:g} GPUs for each worker don't go with the device 'cpu'")
+    return float(kind == "cuda") if gpus is None else gpus
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes bfloat16 in hardware."""
     if device.type == "cuda":

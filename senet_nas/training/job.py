@@ -82,9 +82,13 @@ def open_job(job: Job, device: torch.device, group: Group) -> Opened:
     count, size = len(batches.classes), batches.image_size
     if job.recipe.crop == "padded" and job.recipe.crop_padding >= size:
         raise InputError(f"crop_padding {job.recipe.crop_padding} must be below the image's {size}")
-    network = job.make_network(job.architecture, count, size, job.seed)
+
+    def build(classes: int) -> nn.Module:
+        return job.make_network(job.architecture, classes, size, job.seed)
+
+    network = build(count)
     if job.start is not None:
-        job.start.into(network)
+        job.start.taught(batches.classes, build).into(network)
     return Opened(job, batches, network, "test" in splits, _identity(job, batches))
 
 

@@ -16,6 +16,7 @@ UNITS = ("step", "epoch")
 LOSSES = ("cross_entropy", "bce")
 SPARED = ("norms", "biases")
 PRECISIONS = ("auto", "bf16", "fp32")
+RATES = ("learning_rate", "warmup_start", "minimum_rate")
 _BELOW_ONE = (
     "momentum",
     "square_momentum",
@@ -217,8 +218,7 @@ class Recipe:
     def scaled_to(self, batch_size: int) -> Recipe:
         """The recipe for another batch size with its rates scaled linearly (arXiv 1706.02677)."""
         factor = batch_size / self.batch_size
-        rates = ("learning_rate", "warmup_start", "minimum_rate")
-        changed = {rate: getattr(self, rate) * factor for rate in rates}
+        changed = {rate: getattr(self, rate) * factor for rate in RATES}
         return replace(self, batch_size=batch_size, **changed)
 
     def to_data(self) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 from search_space import checks
 from search_space.errors import InputError, one_of
 from search_space.registry import extension_folders
-from senet_nas.training.recipe import Recipe
+from senet_nas.training.recipe import RATES, Recipe
 
 _FOLDER = Path(__file__).with_name("recipes")
 
@@ -52,6 +52,42 @@ def load_recipe(name_or_file: str | Path, overrides: Mapping[str, object] | None
     if isinstance(epochs, int) and 0 < epochs < recipe.epochs:
         changed |= recipe.shortened(epochs, changed)
     return recipe_from_data(str(path), recipe.to_data() | changed)
+
+
+def scaled_recipe(
+    name_or_file: str | Path, overrides: Mapping[str, object], *, scale_rate: bool
+) -> tuple[Recipe, str | None]:
+    """`load_recipe`; where another batch size is among the overrides and no learning rate, also in
+    words what is, or could be, made of the recipe's rate.
+
+    scale_rate: multiply rates by the ratio of the batch sizes (arXiv 1706.02677). Raises
+    `InputError` where there is nothing to scale by, or a rate is given too.
+    """
+    recipe, own = load_recipe(name_or_file, overrides), load_recipe(name_or_file)
+    if scale_rate and "learning_rate" in overrides:
+        raise InputError("--scale-rate and --set learning_rate=… exclude each other")
+    if recipe.batch_size == own.batch_size or "learning_rate" in overrides:
+        if scale_rate:
+            raise InputError(f"--scale-rate: batch_size is the recipe's own, {own.batch_size}")
+        return recipe, None
+    scaled = own.scaled_to(recipe.batch_size)
+    rates = {key: getattr(scaled, key) for key in RATES if key not in overrides}
+    sizes = f"batch_size {recipe.batch_size} in place of {own.batch_size}"
+    before, after = own.learning_rate, scaled.learning_rate
+    if not scale_rate:
+        return recipe, (
+            f"{sizes}: learning_rate stays {before:g}; --scale-rate would make it {after:g}"
+        )
+    return replace(recipe, **rates), f"{sizes}: learning_rate {before:g} is scaled to {after:g}"
+
+
+def recipe_of_assignments(
+    name_or_file: str | Path, assignments: Sequence[str], *, scale_rate: bool = False
+) -> tuple[Recipe, str | None]:
+    """`scaled_recipe` with overrides written as `key=value`."""
+    given = map(checks.parse_assignment, assignments)
+    overrides = {".".join(path): value for path, value in given}
+    return scaled_recipe(name_or_file, overrides, scale_rate=scale_rate)
 
 
 def recipe_from_data(where: str, data: object) -> Recipe:

@@ -23,6 +23,7 @@ from senet_nas.training.images import Images
 from senet_nas.training.job import Job, Opened, open_job
 from senet_nas.training.keeper import Keeper, Session
 from senet_nas.training.loop import train_on
+from senet_nas.training.plan import Plan, plan_job
 from senet_nas.training.recipe import Recipe
 from senet_nas.training.run_state import STATE_FILE, check_identity, load_state
 from senet_nas.training.seeding import seeded_network
@@ -104,6 +105,7 @@ def retrain_job(
     gpus_per_worker: float = 0.0,
     on_epoch: Callable[[EpochReport], object] | None = None,
     on_step: Callable[[StepReport], object] | None = None,
+    on_plan: Callable[[Plan], object] | None = None,
 ) -> RetrainResult:
     """Train on all training images, then evaluate once on the test images, where there are any.
 
@@ -114,6 +116,7 @@ def retrain_job(
     workers: above 1, so many processes by Ray Train, each with so many GPUs or on the CPU, here or
     on the cluster at RAY_ADDRESS; every one must reach the folder and the data. A worker that dies
     is replaced, and all go on from the state that was kept last.
+    on_epoch, on_step: are told of each. on_plan: is told what is about to be trained.
     Raises `InputError` where the folder holds another training, or one that another process is at,
     for a seed out of range, and for what the images and `build_network` refuse, before anything
     is written; and what `train_on` raises.
@@ -128,6 +131,10 @@ def retrain_job(
     # Read before the folder is held, so that a refusal writes nothing. Should another process go
     # on and stop in between, its epochs are trained again, to the same end.
     keeper = Keeper(job, opened.identity, on_epoch, on_step)
+    plan = plan_job(opened, workers)
+    plan.check(job.out)
+    if on_plan is not None:
+        on_plan(plan)
     _make_folder(job.out)
     with locked(job.out, f"another process is training in {job.out}"):
         if workers == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ class Scalars:
         if self._writer is None:
             self._writer = self._make(str(self._folder), purge_step=step)
         return self._writer
+
+
+def has_writer() -> bool:
+    """Whether a library that writes scalars is installed."""
+    return any(find_spec(name) is not None for name in ("tensorboardX", "tensorboard"))
 
 
 def _writer_class() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +12,44 @@ from torch import Tensor, nn
 
 from search_space import InputError
 from senet_nas.data import RGB
-from senet_nas.training.checkpoint import load_tensors, rgb, save_tensors
+from senet_nas.training.checkpoint import Checkpoint, load_tensors, rgb, save_tensors
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
     """weights: parameters and buffers by name. mean, std: the normalisation that they expect, of
-    each channel from 0 to 1."""
+    each channel from 0 to 1. classes: what they were taught, in the order of the logits; where they
+    are given, a classifier can be made for others."""
 
     weights: Mapping[str, Tensor]
     mean: RGB
     std: RGB
+    classes: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Start:
+        """To go on from a trained network, also to other classes."""
+        return cls(checkpoint.weights, checkpoint.mean, checkpoint.std, checkpoint.classes)
+
+    def taught(self, classes: tuple[str, ...], build: Callable[[int], nn.Module]) -> Start:
+        """What to start from where these are the classes: the classifier keeps what it learned of
+        those that it knows by name, and begins anew with the others.
+
+        build: the network for a number of classes, with its initial weights.
+        """
+        if self.classes is None or self.classes == classes:
+            return self
+        old, fresh = list(self.classes), build(len(classes)).state_dict()
+        other = build(len(classes) + 1).state_dict()
+        weights = dict(self.weights)
+        for name in fresh:
+            if name in weights and fresh[name].shape != other[name].shape:
+                rows = fresh[name].clone()
+                for row, known in enumerate(classes):
+                    if known in self.classes:
+                        rows[row] = weights[name][old.index(known)]
+                weights[name] = rows
+        return Start(weights, self.mean, self.std, classes)
 
     def into(self, network: nn.Module) -> nn.Module:
         """The network with these weights; parameters that only the network has stay as they are.

@@ -2,7 +2,7 @@ import pytest
 
 from search_space import InputError
 from search_space.checks import parse_assignment
-from senet_nas.training.progress import retrain_with_progress
+from senet_nas.training.recipe_files import recipe_of_assignments
 
 
 @pytest.mark.parametrize(
@@ -30,16 +30,25 @@ def test_what_is_no_assignment(text):
         parse_assignment(text)
 
 
-def test_settings_are_laid_over_the_recipe(architecture, tmp_path):
+def test_settings_are_laid_over_the_recipe():
+    recipe, note = recipe_of_assignments("cifar_quick", ["epochs=1", "cutout=3"])
+    assert (recipe.epochs, recipe.cutout, recipe.name, note) == (1, 3, "cifar_quick", None)
     with pytest.raises(InputError, match=r"key 'optimiser\.name' is not known"):
-        retrain_with_progress(
-            architecture,
-            None,
-            "cifar_quick",
-            ["epochs=1", "optimiser.name=adam"],
-            tmp_path / "out",
-            seed=0,
-            device="cpu",
-            image_size=None,
-        )
-    assert not (tmp_path / "out").exists()
+        recipe_of_assignments("cifar_quick", ["epochs=1", "optimiser.name=adam"])
+
+
+def test_a_rate_is_scaled_with_the_batch_only_when_asked_and_never_in_silence():
+    sets = ["batch_size=256", "warmup_start=0.001"]
+    recipe, note = recipe_of_assignments("torchvision_v2", sets)
+    assert recipe.learning_rate == 0.5
+    assert note == (
+        "batch_size 256 in place of 1024: learning_rate stays 0.5; --scale-rate would make it 0.125"
+    )
+    recipe, note = recipe_of_assignments("torchvision_v2", sets, scale_rate=True)
+    assert (recipe.learning_rate, recipe.warmup_start) == (0.125, 0.001)
+    assert note == "batch_size 256 in place of 1024: learning_rate 0.5 is scaled to 0.125"
+    recipe, note = recipe_of_assignments("torchvision_v2", [*sets, "learning_rate=0.3"])
+    assert (recipe.learning_rate, note) == (0.3, None)
+    for wrong in ([], [*sets, "learning_rate=0.3"]):
+        with pytest.raises(InputError, match="--scale-rate"):
+            recipe_of_assignments("torchvision_v2", wrong, scale_rate=True)
