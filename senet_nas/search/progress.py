@@ -96,9 +96,12 @@ class ConsoleProgress:
         new = self._records[self._done_before :]
         epochs = sum(record.epochs for record in new)
         total = self._run.epochs_at_most()
+        passed = self._elapsed - self._elapsed_before
         if total is not None and epochs:
-            pace = (self._elapsed - self._elapsed_before) / epochs
-            guesses.append(pace * (total - sum(record.epochs for record in self._records)))
+            left = total - sum(record.epochs for record in self._records)
+            guesses.append(passed / epochs * left)
+        elif total is None and self._run.budget.trials and new:
+            guesses.append(passed / len(new) * (self._run.budget.trials - self._trials()))
         return max(0.0, min(guesses)) if guesses else None
 
     def _fraction(self) -> float:
@@ -107,6 +110,8 @@ class ConsoleProgress:
         total = self._run.epochs_at_most()
         if total is not None:
             parts.append(sum(record.epochs for record in self._records) / total)
+        elif self._run.budget.trials:
+            parts.append(self._trials() / self._run.budget.trials)
         if self._run.budget.seconds is not None:
             parts.append(self._elapsed / self._run.budget.seconds)
         return min(1.0, max(parts))

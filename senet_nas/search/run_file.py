@@ -17,6 +17,7 @@ from senet_nas.data import load_images
 from senet_nas.search.fidelity_section import FidelitySection
 from senet_nas.search.filter_section import FilterSection
 from senet_nas.search.space_section import SpaceSection
+from senet_nas.search.supernet_section import SupernetSection
 from senet_nas.search.toml_file import Section, first_fault, lay_over, read_table, without_none
 from senet_nas.training import load_recipe
 from strategies import make_strategy, strategy_settings
@@ -92,6 +93,7 @@ class RunFile(Section):
     evaluation: EvaluationSection = EvaluationSection()
     fidelity: FidelitySection | None = None
     filter: FilterSection | None = None
+    supernet: SupernetSection | None = None
     resources: ResourcesSection = ResourcesSection()
     budget: BudgetSection
 
@@ -110,11 +112,16 @@ class RunFile(Section):
         if fidelity is not None:
             fidelity = fidelity.resolved(evaluation, self.epochs_in_full())
             evaluation = evaluation.model_copy(update={"epochs": fidelity.rungs[-1].epochs})
+        supernet = self.supernet
+        if supernet is not None:
+            recipe, checkpoint = _absolute(supernet.recipe), _absolute(supernet.checkpoint)
+            supernet = supernet.model_copy(update={"recipe": recipe, "checkpoint": checkpoint})
         return self.model_copy(
             update={
                 "space": self.space.model_copy(update=fixed),
                 "evaluation": evaluation,
                 "fidelity": fidelity,
+                "supernet": supernet,
             }
         )
 
@@ -132,16 +139,22 @@ class RunFile(Section):
 
     def epochs_spent(self, rung: int) -> float:
         """What an evaluation at this rung takes, in epochs over the images in full."""
+        if self.supernet is not None:
+            return 0.0
         return self.epochs_in_full() if self.fidelity is None else self.fidelity.epochs_spent(rung)
 
     def epochs_a_trial(self) -> float:
         """What a trial takes in the mean."""
+        if self.supernet is not None:
+            return 0.0
         fidelity = self.fidelity
         return self.epochs_in_full() if fidelity is None else fidelity.epochs_a_trial()
 
     def epochs_at_most(self) -> float | None:
         """What its trials, or its epochs, allow in all; None where only time is given."""
         budget = self.budget
+        if self.supernet is not None:
+            return None
         allowed = [budget.epochs] if budget.epochs is not None else []
         if budget.trials is not None:
             allowed.append(budget.trials * self.epochs_a_trial())
@@ -227,6 +240,13 @@ def _check(run: RunFile) -> None:
         )
     if run.filter is not None:
         run.filter.check()
+    if run.supernet is not None:
+        run.supernet.check(run)
+        if strategy.inheriting is not None:
+            raise InputError(
+                f"supernet: {run.strategy.name} trains children from their parents' weights; take "
+                "another strategy for a supernet"
+            )
     load_recipe(run.evaluation.recipe, run.evaluation.recipe_overrides())
     gpus = run.resources.gpus_per_trial
     if gpus > 1 and gpus != int(gpus):

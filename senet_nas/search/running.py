@@ -166,6 +166,7 @@ class Running:
 
         if self.is_over():
             return
+        supernet = self._supernet()
         self.progress.start(self.run, self.records)
         self._started = time.perf_counter()
         trials = Trials(
@@ -173,7 +174,20 @@ class Running:
         )
         inherit_epochs = None if self._inheritance is None else self._inheritance.epochs
         start = start_file(self.folder)
-        run_trials(self.run, trials, self._states, start, inherit_epochs)
+        run_trials(self.run, trials, self._states, start, inherit_epochs, supernet)
+
+    def _supernet(self) -> Path | None:
+        """The supernet that the run scores its candidates in, trained where it isn't yet. Its
+        training is part of the time that the run takes."""
+        if self.run.supernet is None:
+            return None
+        from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
+        from senet_nas.search.weight_sharing.training import supernet_of
+
+        path = supernet_of(self.run, self.folder.path)
+        if not self.records:
+            self._elapsed_before = SupernetCheckpoint.load(path).seconds
+        return path
 
     def is_over(self) -> bool:
         """Whether the budget was spent before this start."""

@@ -47,6 +47,7 @@ def run_trials(
     states: Path,
     start: Path | None = None,
     inherit_epochs: int | None = None,
+    supernet: Path | None = None,
 ) -> None:
     """Run trials on Ray Tune until `trials.next_task` raises StopIteration.
 
@@ -54,6 +55,7 @@ def run_trials(
     else starts Ray on this machine for this run. states: the folder of paused trials, or of
     parents. start: a file of weights to train from (`Start`). Every worker must be able to reach
     both. inherit_epochs: of a trial that has a parent, where trials have.
+    supernet: a file in which trials are scored, in place of being trained.
     Raises `InputError` where the resources asked for aren't there.
     """
     ours = not ray.is_initialized()
@@ -63,7 +65,7 @@ def run_trials(
         adapter = _Adapter(trials, _workers(run.resources))
         with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
             tune.Tuner(
-                _trainable(run, states, start, inherit_epochs),
+                _trainable(run, states, start, inherit_epochs, supernet),
                 tune_config=tune.TuneConfig(
                     search_alg=adapter,
                     scheduler=RungScheduler(adapter) if run.fidelity else None,
@@ -104,7 +106,13 @@ def _workers(resources: ResourcesSection) -> int:
     return workers(resources, there.get("CPU", 0.0), there.get("GPU", 0.0))
 
 
-def _trainable(run: RunFile, states: Path, start: Path | None, inherit_epochs: int | None) -> Any:
+def _trainable(
+    run: RunFile,
+    states: Path,
+    start: Path | None,
+    inherit_epochs: int | None,
+    supernet: Path | None,
+) -> Any:
     resources = {"cpu": run.resources.cpus_per_trial, "gpu": run.resources.gpus_per_trial}
     with_settings = tune.with_parameters(
         CandidateTrainable,
@@ -118,6 +126,8 @@ def _trainable(run: RunFile, states: Path, start: Path | None, inherit_epochs: i
             "cpus": run.resources.cpus_per_trial,
             "gpus": run.resources.gpus_per_trial,
             "start": None if start is None else str(start.absolute()),
+            "supernet": None if supernet is None else str(supernet.absolute()),
+            "images": 0 if run.supernet is None else run.supernet.images,
         },
     )
     return tune.with_resources(with_settings, resources)

@@ -34,7 +34,20 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
             torch.cuda.set_per_process_memory_fraction(settings["gpus"])
         start = None if settings["start"] is None else Start.load(Path(settings["start"]))
         rungs = [RungSection(**rung) for rung in settings["rungs"]]
-        self._evaluator = Evaluator(evaluation, device, settings["latency"], start, rungs)
+        supernet = settings["supernet"]
+        if supernet is None:
+            self._evaluator = Evaluator(evaluation, device, settings["latency"], start, rungs)
+        else:
+            from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
+
+            self._evaluator = SupernetEvaluator(
+                evaluation,
+                self._space,
+                Path(supernet),
+                settings["images"],
+                device,
+                settings["latency"],
+            )
         self._states = Paused(Path(settings["states"]))
         self._inherit_epochs = settings["inherit_epochs"]
         self.reset_config(config)

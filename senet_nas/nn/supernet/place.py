@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -112,4 +113,15 @@ def meta_unit(variant: Variant, eps: float) -> Unit:
     for module in unit.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = eps
+        elif type(module) is nn.Conv2d and module.groups > 1 < max(module.stride):
+            module.forward = partial(_exactly_on_cpus, module)  # type: ignore[method-assign]
     return unit
+
+
+def _exactly_on_cpus(module: nn.Conv2d, x: Tensor) -> Tensor:
+    """Out of `autocast` there: see `senet_nas.training.precision.slow_layers_in_float32`, which
+    doesn't see modules that only stand in for others."""
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return nn.Conv2d.forward(module, x)
+    with torch.autocast("cpu", enabled=False):
+        return nn.Conv2d.forward(module, x.float()).to(x.dtype)

@@ -1,0 +1,90 @@
+"""The section of a run file that has one supernet trained, in which candidates are then scored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from search_space import InputError
+from search_space.errors import one_of
+from senet_nas.search.toml_file import Section
+from senet_nas.training import load_recipe
+from strategies.one_shot import path_strategy_settings
+
+if TYPE_CHECKING:
+    from senet_nas.search.run_file import RunFile
+    from senet_nas.training import Recipe
+
+
+class TrustSection(Section):
+    """What is trained alone, to see what the supernet's scores are worth.
+
+    candidates: spread over the range of MACs, for Kendall's tau; 0 for none, else at least 20. se:
+    besides, with SE alone different. epochs: of each, by the evaluation's recipe; by default as
+    many as the evaluation has. finalists: of the supernet's front, at most. seeds: of random
+    searches that take as long as the supernet's whole search.
+    """
+
+    candidates: int = Field(default=20, ge=0)
+    se: int = Field(default=0, ge=0)
+    epochs: int | None = Field(default=None, ge=1)
+    finalists: int = Field(default=6, ge=1)
+    seeds: int = Field(default=3, ge=0)
+
+
+class SupernetSection(BaseModel):
+    """strategy: which networks learn from each batch (`strategies/one_shot`); its own settings
+    stand beside it. recipe: of the training; epochs, batch_size and precision replace its own.
+    seed: of the weights and of what is drawn. workers: processes that train it together, each with
+    the run's GPUs a trial. checkpoint: a supernet that is trained already. images: of the training
+    images, with which each network's batch norms are set before it is scored.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+    strategy: str = "sandwich"
+    recipe: str = "supernet"
+    epochs: int | None = Field(default=None, ge=1)
+    batch_size: int | None = Field(default=None, ge=2)
+    precision: Literal["auto", "bf16", "fp32"] | None = None
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+    workers: int = Field(default=1, ge=1)
+    checkpoint: str | None = None
+    images: int = Field(default=1024, ge=2)
+    trust: TrustSection = TrustSection()
+
+    def settings(self) -> dict[str, Any]:
+        """What the file sets for the strategy."""
+        return dict(self.model_extra or {})
+
+    def recipe_in_full(self) -> Recipe:
+        """By which the supernet is trained."""
+        named = {key: getattr(self, key) for key in ("epochs", "batch_size", "precision")}
+        return load_recipe(self.recipe, {k: v for k, v in named.items() if v is not None})
+
+    def check(self, run: RunFile) -> None:
+        """Raise `InputError` for what isn't known, or doesn't go with the rest of a run."""
+        allowed = path_strategy_settings(self.strategy)
+        for key in self.settings():
+            if key not in allowed:
+                raise one_of("supernet: key", key, [*type(self).model_fields, *allowed])
+        self.recipe_in_full()
+        if self.trust.candidates and self.trust.candidates < LEAST_TRUSTED:
+            raise InputError(
+                f"supernet.trust.candidates: {self.trust.candidates} are too few to rank; give at "
+                f"least {LEAST_TRUSTED}, or 0 for none"
+            )
+        if run.fidelity is not None:
+            raise InputError("supernet: candidates aren't trained, so leave `fidelity` out")
+        if run.budget.epochs is not None:
+            raise InputError(
+                "budget.epochs: candidates of a supernet aren't trained; give trials or seconds"
+            )
+        if run.space.retrofit is not None:
+            raise InputError(
+                "supernet: a retrofitted network has no supernet; take a space or a published "
+                "network"
+            )
+
+
+LEAST_TRUSTED = 20

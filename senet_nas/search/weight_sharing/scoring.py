@@ -1,0 +1,109 @@
+"""Scoring networks of a supernet: batch norms set anew for each, then the validation images."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+
+from search_space import Architecture, Blueprint, InputError, SearchSpace
+from senet_nas.data.memory import MemoryTestBatches
+from senet_nas.search.evaluation import Evaluation, Evaluator
+from senet_nas.search.run_file import EvaluationSection
+from senet_nas.search.weight_sharing.one_shot import split_of
+from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
+from senet_nas.training import mixed_precision, resolve_precision
+from senet_nas.training.evaluate import evaluate_on
+from senet_nas.training.loop import TrainingState
+
+BATCH = 256
+
+
+class SupernetEvaluator(Evaluator):
+    """An `Evaluator` that trains nothing. Images and weights stay where they are; a network takes
+    as long as two passes over its images.
+
+    images: of the training images, with which the means and variances of a network's batch norms
+    are found before it is scored (Yu and Huang 2019, arXiv 1903.05134, section 3.4).
+    Raises `InputError` for a supernet of another space or another split of the images.
+    """
+
+    def __init__(
+        self,
+        settings: EvaluationSection,
+        space: SearchSpace,
+        checkpoint: Path,
+        images: int,
+        device: str = "cpu",
+        with_latency: bool = False,
+    ) -> None:
+        super().__init__(settings, device, with_latency)
+        loaded = SupernetCheckpoint.load(checkpoint)
+        check_fits(loaded, settings, space, self.classes, str(checkpoint))
+        self.mean, self.std = loaded.mean, loaded.std
+        self.supernet = loaded.supernet(space).to(device)
+        self._dtype = resolve_precision(self.recipe.precision, torch.device(device))
+        drawn = torch.Generator().manual_seed(settings.seed)
+        order = torch.randperm(len(self.training), generator=drawn)[:images]
+        part = self.training.subset(order.to(self.training.labels.device))
+        self._recalibration = self._batches(part)
+        self._scoring = self._batches(self.validation)
+
+    def _batches(self, images: object) -> MemoryTestBatches:
+        device = torch.device(self.device)
+        return MemoryTestBatches(images, BATCH, self.mean, self.std, device, self._dtype)  # type: ignore[arg-type]
+
+    def at_rung(
+        self, architecture: Blueprint, rung: int = 0, state: TrainingState | None = None
+    ) -> tuple[Evaluation, TrainingState]:
+        """The scores of a network with the supernet's weights."""
+        assert isinstance(architecture, Architecture)
+        started = time.perf_counter()
+        self.supernet.choose(architecture)
+        with self.supernet.own_statistics():
+            self._recalibrate()
+            result = evaluate_on(
+                self.supernet, self._scoring, device=self.device, precision=self.recipe.precision
+            )
+        scores = {"accuracy": result.top1, "top5": result.top5, "loss": result.loss}
+        scores |= self._costs(architecture)
+        found = Evaluation(scores, (), time.perf_counter() - started)
+        return found, TrainingState(0, {}, {})
+
+    @torch.no_grad()
+    def _recalibrate(self) -> None:
+        device = torch.device(self.device)
+        self.supernet.train()
+        with mixed_precision(self.supernet, self._dtype, device):
+            for batch in self._recalibration:
+                if len(batch) > 1:
+                    self.supernet(batch.images)
+        self.supernet.eval()
+
+
+def check_fits(
+    loaded: SupernetCheckpoint,
+    settings: EvaluationSection,
+    space: SearchSpace,
+    classes: tuple[str, ...],
+    where: str,
+) -> None:
+    """Raise `InputError` where a supernet can't score a run's candidates honestly."""
+    loaded.check_space(space, where)
+    if loaded.classes != classes:
+        raise InputError(
+            f"{where}: a supernet of {len(loaded.classes)} classes ({', '.join(loaded.classes[:3])}"
+            f"…), and the run's images have {len(classes)} ({', '.join(classes[:3])}…)"
+        )
+    if loaded.image_size != settings.image_size:
+        raise InputError(
+            f"{where}: evaluation.image_size must be {loaded.image_size}, with which the supernet "
+            f"was trained, not {settings.image_size}"
+        )
+    for key, value in split_of(settings).items():
+        if loaded.split.get(key) != value:
+            raise InputError(
+                f"{where}: evaluation.{key} must be {loaded.split.get(key)!r}, not {value!r}: the "
+                "supernet has learned from images that would be its test"
+            )

@@ -1,0 +1,32 @@
+"""The supernet of a run: the one that it names, or one trained for it in its folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from senet_nas.search.run_file import RunFile
+from senet_nas.search.weight_sharing.one_shot import SUPERNET_FILE, SupernetJob, train_supernet
+from senet_nas.training.progress import TrainingProgress
+
+FOLDER = "supernet"
+
+
+def supernet_of(run: RunFile, folder: Path) -> Path:
+    """The file of the run's supernet, showing progress on stderr while one is trained."""
+    section = run.supernet
+    assert section is not None
+    if section.checkpoint is not None:
+        return Path(section.checkpoint)
+    out = folder / FOLDER
+    job = SupernetJob(run.space, run.evaluation, section, out)
+    if not (out / SUPERNET_FILE).exists():
+        print(f"training the supernet: {section.strategy}", file=sys.stderr, flush=True)
+    gpus = run.resources.gpus_per_trial
+    with TrainingProgress("supernet") as progress:
+        return train_supernet(
+            job,
+            device="cuda" if gpus else "cpu",
+            gpus_per_worker=gpus,
+            on_epoch=progress.after_epoch,
+        )
