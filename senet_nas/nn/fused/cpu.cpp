@@ -11,45 +11,39 @@ struct Tables {
     Table centre, scale, shift, gate, pooled;
 };
 
-template <class P> struct Affine {
-    P centre, scale, shift;
-    float apart(float x, Size channel) const { return x - centre[channel]; }
-    float operator()(float x, Size channel) const {
-        return apart(x, channel) * scale[channel] + shift[channel];
-    }
+template <class V> struct Affine {
+    V centre, scale, shift;
+    V apart(V x) const { return x - centre; }
+    V operator()(V x) const { return apart(x) * scale + shift; }
 };
 
-template <class View> auto affine(const View& view, const Tables& tables) {
-    using P = decltype(view(tables.centre));
-    return Affine<P>{view(tables.centre), view(tables.scale), view(tables.shift)};
+template <class Spot> auto affine(const Spot& spot, const Tables& tables) {
+    using V = Lanes<Spot::count>;
+    return Affine<V>{spot(tables.centre), spot(tables.scale), spot(tables.shift)};
 }
 
-// g of `Reduce`.
-template <class T, class Act, bool GATED, class P> struct Gradient {
-    const T* grad;
-    P gate, pooled;
-    float operator()(Size at, Size channel, float z) const {
-        float g = wide(grad[at]);
-        if constexpr (GATED) g = g * gate[channel] + pooled[channel];
-        return g * Act::slope(z);
+// g of `Reduce`, from grad and z.
+template <class Act, bool GATED, class V> struct Gradient {
+    V gate, pooled;
+    V operator()(V grad, V z) const {
+        if constexpr (GATED) grad = grad * gate + pooled;
+        return grad * Act::slope(z);
     }
 };
 
-template <class T, class Act, bool GATED, class View>
-auto gradient(const View& view, const T* grad, const Tables& tables) {
-    using P = decltype(view(tables.gate));
-    P none{};
-    if constexpr (GATED)
-        return Gradient<T, Act, GATED, P>{grad, view(tables.gate), view(tables.pooled)};
-    else
-        return Gradient<T, Act, GATED, P>{grad, none, none};
+template <class Act, bool GATED, class Spot>
+auto gradient(const Spot& spot, const Tables& tables) {
+    using V = Lanes<Spot::count>;
+    Gradient<Act, GATED, V> made{};
+    if constexpr (GATED) made = {spot(tables.gate), spot(tables.pooled)};
+    return made;
 }
 
 template <class T>
 void moments(const Shape& shape, const T* x, Table centre, float* one, float* two) {
-    sums(shape, one, two, [=](const auto& view) {
-        return [x, of_channel = view(centre)](Size at, Size channel, float& first, float& second) {
-            const float apart = wide(x[at]) - of_channel[channel];
+    sums(shape, one, two, [=](auto spot) {
+        return [x, centre = spot(centre)](Size at, auto& first, auto& second) {
+            const auto apart = load<decltype(spot)::count>(x + at) - centre;
             first += apart;
             second += apart * apart;
         };
@@ -60,35 +54,34 @@ template <class T, class Act, bool WITH_GRAD>
 void squeeze(
     const Shape& shape, const T* x, const Tables& tables, const T* grad, float* one, float* unused
 ) {
-    sums(shape, one, unused, [&](const auto& view) {
-        return [x, grad, z_of = affine(view, tables)](
-                   Size at, Size channel, float& first, float&) {
-            const float y = Act::value(z_of(wide(x[at]), channel));
-            if constexpr (WITH_GRAD)
-                first += y * wide(grad[at]);
-            else
-                first += y;
+    sums(shape, one, unused, [&](auto spot) {
+        return [x, grad, z_of = affine(spot, tables)](Size at, auto& first, auto&) {
+            constexpr int count = decltype(spot)::count;
+            auto y = Act::value(z_of(load<count>(x + at)));
+            if constexpr (WITH_GRAD) y *= load<count>(grad + at);
+            first += y;
         };
     });
 }
 
 template <class T, class Act, bool WITH_SHORTCUT>
 void apply(const Shape& shape, const T* x, const Tables& tables, const T* shortcut, T* y) {
-    map(shape, [&](const auto& view) {
-        return [x, shortcut, y, z_of = affine(view, tables)](Size at, Size channel) {
-            float z = z_of(wide(x[at]), channel);
-            if constexpr (WITH_SHORTCUT) z += wide(shortcut[at]);
-            y[at] = narrow<T>(Act::value(z));
+    map(shape, [&](auto spot) {
+        return [x, shortcut, y, z_of = affine(spot, tables)](Size at) {
+            constexpr int count = decltype(spot)::count;
+            auto z = z_of(load<count>(x + at));
+            if constexpr (WITH_SHORTCUT) z += load<count>(shortcut + at);
+            store<count>(y + at, Act::value(z));
         };
     });
 }
 
 template <class T, class Act>
 void apply_gated(const Shape& shape, const T* x, const Tables& tables, const T*, T* y) {
-    map(shape, [&](const auto& view) {
-        return [x, y, z_of = affine(view, tables), gate = view(tables.gate)](
-                   Size at, Size channel) {
-            y[at] = narrow<T>(Act::value(z_of(wide(x[at]), channel)) * gate[channel]);
+    map(shape, [&](auto spot) {
+        return [x, y, z_of = affine(spot, tables), gate = spot(tables.gate)](Size at) {
+            constexpr int count = decltype(spot)::count;
+            store<count>(y + at, Act::value(z_of(load<count>(x + at))) * gate);
         };
     });
 }
@@ -98,17 +91,17 @@ void reduce(
     const Shape& shape, const T* grad, const T* x, const Tables& tables, const T* shortcut,
     T* written, float* one, float* two
 ) {
-    sums(shape, one, two, [&](const auto& view) {
-        return [x, shortcut, written, z_of = affine(view, tables),
-                g_of = gradient<T, Act, GATED>(view, grad, tables)](
-                   Size at, Size channel, float& first, float& second) {
-            const float value = wide(x[at]);
-            float z = z_of(value, channel);
-            if constexpr (WITH_SHORTCUT) z += wide(shortcut[at]);
-            const float g = g_of(at, channel, z);
-            if constexpr (WITH_SHORTCUT) written[at] = narrow<T>(g);
+    sums(shape, one, two, [&](auto spot) {
+        return [grad, x, shortcut, written, z_of = affine(spot, tables),
+                g_of = gradient<Act, GATED>(spot, tables)](Size at, auto& first, auto& second) {
+            constexpr int count = decltype(spot)::count;
+            const auto value = load<count>(x + at);
+            auto z = z_of(value);
+            if constexpr (WITH_SHORTCUT) z += load<count>(shortcut + at);
+            const auto g = g_of(load<count>(grad + at), z);
+            if constexpr (WITH_SHORTCUT) store<count>(written + at, g);
             first += g;
-            second += g * z_of.apart(value, channel);
+            second += g * z_of.apart(value);
         };
     });
 }
@@ -117,19 +110,20 @@ template <class T, class Act, bool WITH_STATISTICS, bool GATED>
 void apply_backward(
     const Shape& shape, const T* grad, const T* x, const Tables& tables, Table a, Table b, T* dx
 ) {
-    map(shape, [&](const auto& view) {
-        auto of_a = view(tables.scale), of_b = of_a;
+    map(shape, [&](auto spot) {
+        using V = Lanes<decltype(spot)::count>;
+        V of_a{}, of_b{};
         if constexpr (WITH_STATISTICS) {
-            of_a = view(a);
-            of_b = view(b);
+            of_a = spot(a);
+            of_b = spot(b);
         }
-        return [x, dx, of_a, of_b, z_of = affine(view, tables),
-                g_of = gradient<T, Act, GATED>(view, grad, tables)](Size at, Size channel) {
-            const float value = wide(x[at]);
-            float out = g_of(at, channel, z_of(value, channel)) * z_of.scale[channel];
-            if constexpr (WITH_STATISTICS)
-                out += of_a[channel] + of_b[channel] * z_of.apart(value, channel);
-            dx[at] = narrow<T>(out);
+        return [grad, x, dx, of_a, of_b, z_of = affine(spot, tables),
+                g_of = gradient<Act, GATED>(spot, tables)](Size at) {
+            constexpr int count = decltype(spot)::count;
+            const V value = load<count>(x + at);
+            V out = g_of(load<count>(grad + at), z_of(value)) * z_of.scale;
+            if constexpr (WITH_STATISTICS) out += of_a + of_b * z_of.apart(value);
+            store<count>(dx + at, out);
         };
     });
 }
