@@ -56,7 +56,8 @@ def generator_states(device: torch.device) -> dict[str, Tensor]:
 
 def set_generators(states: Mapping[str, Tensor], device: torch.device) -> None:
     """Put back what `generator_states` gave, as far as this device has such generators."""
+    # Cloned: torch reads from the start of the memory that a view lies in.
     if "cpu" in states:
-        torch.set_rng_state(states["cpu"])
+        torch.set_rng_state(states["cpu"].clone())
     if "cuda" in states and device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
+        torch.cuda.set_rng_state(states["cuda"].clone(), device)

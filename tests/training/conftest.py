@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from commands import write_images
 
 from search_space import SE, Architecture, Block, Head, Stage
 from senet_nas.data import load_images
@@ -38,3 +39,9 @@ def test_images():
 @pytest.fixture(scope="session")
 def recipe():
     return Recipe(epochs=3, batch_size=32, learning_rate=0.1, cutout=8, precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """A folder with 40 training and 10 test images of each of two classes, from the sample."""
+    return write_images(tmp_path_factory.mktemp("data") / "data", ("cat", "ship"), 40, 10)

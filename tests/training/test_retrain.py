@@ -1,10 +1,6 @@
 import contextlib
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -13,25 +9,6 @@ import torch
 from search_space import InputError
 from senet_nas.data import load_images
 from senet_nas.training import evaluate, load_checkpoint, retrain
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A folder with 40 training and 10 test images of each of two classes, from the sample."""
-    import tarfile
-
-    from senet_nas.data import SAMPLE
-
-    folder = tmp_path_factory.mktemp("data")
-    with tarfile.open(SAMPLE) as archive:
-        for member in archive:
-            split, name, file = member.name.split("/")
-            target = folder / split / name
-            if name in ("cat", "ship"):
-                target.mkdir(parents=True, exist_ok=True)
-                if len(list(target.iterdir())) < (40 if split == "train" else 10):
-                    (target / file).write_bytes(archive.extractfile(member).read())
-    return folder
 
 
 def metrics(out):
@@ -115,36 +92,6 @@ def test_an_interrupted_one_goes_on_as_if_nothing_had_been(
     assert curve(tmp_path / "a") == curve(tmp_path / "b")
     assert same_weights(tmp_path / "a", tmp_path / "b")
     assert (result.top1, result.test_loss) == (whole.top1, whole.test_loss)
-
-
-def test_a_killed_one_goes_on(architecture, data, recipe, tmp_path):
-    recipe = replace(recipe, epochs=40)
-    script = (
-        "import sys, json, torch; from pathlib import Path\n"
-        "from search_space import Architecture\n"
-        "from senet_nas.training import retrain, recipe_from_data\n"
-        "torch.set_num_threads(1)\n"
-        "architecture, recipe, data, out = sys.argv[1:]\n"
-        "retrain(Architecture.from_json(architecture), data,\n"
-        "    recipe_from_data('', json.loads(recipe)), Path(out), save_seconds=0)\n"
-    )
-    arguments = [architecture.to_json(), json.dumps(recipe.to_data()), str(data)]
-    out = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", script, *arguments, str(out)])
-    started = time.monotonic()
-    while not (out / "state.safetensors").exists() or len(curve(out)) < 3:
-        assert process.poll() is None and time.monotonic() - started < 60
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (out / "result.json").exists()
-    later = []
-    retrain(architecture, data, recipe, out, progress=later.append)
-    assert 2 < later[0].epoch <= 40
-    retrain(architecture, data, recipe, tmp_path / "whole")
-    assert curve(out) == curve(tmp_path / "whole")
-    assert [epoch for epoch, _ in curve(out)] == list(range(1, 41))
-    assert same_weights(out, tmp_path / "whole")
 
 
 @pytest.mark.parametrize("finished", [True, False])
