@@ -76,12 +76,12 @@ def cost_by_part(
     for path, block in architecture.blocks():
         before = shape
         try:
-            block_cost, shape = _block_cost(block, shape)
+            block_cost, shape = block_cost(block, shape)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         yield PartCost(path, block_cost, before, shape)
     head = architecture.head
-    classifier = _classifier_cost(head.hidden, head.hidden_bias, shape[0], num_classes)
+    classifier = classifier_cost(head.hidden, head.hidden_bias, shape[0], num_classes)
     yield PartCost("classifier", classifier, shape[:1], (num_classes,))
 
 
@@ -118,7 +118,9 @@ def measure_latency(
 
 
 @cache
-def _block_cost(block: Block, shape: tuple[int, int, int]) -> tuple[Cost, tuple[int, int, int]]:
+def block_cost(block: Block, shape: tuple[int, int, int]) -> tuple[Cost, tuple[int, int, int]]:
+    """What a block that reads (C, H, W) costs, and the shape that it writes. Raises `InputError`
+    where it can't be built for that shape."""
     import torch
 
     from senet_nas.nn.network import build_block, refusals
@@ -130,7 +132,8 @@ def _block_cost(block: Block, shape: tuple[int, int, int]) -> tuple[Cost, tuple[
 
 
 @cache
-def _classifier_cost(hidden: int, hidden_bias: bool, width: int, num_classes: int) -> Cost:
+def classifier_cost(hidden: int, hidden_bias: bool, width: int, num_classes: int) -> Cost:
+    """What the classifier behind the average over a map of so many channels costs."""
     import torch
 
     from search_space import Head, Stage
