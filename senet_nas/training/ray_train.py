@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,16 @@ def _ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # Ray tells on stdout of workers that died; ours is for results.
+    with redirect_stdout(sys.stderr):
+        _start_ray()
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _start_ray() -> None:
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
     common: dict[str, Any] = {
         "log_to_driver": False,
@@ -200,10 +211,6 @@ def _ray() -> Iterator[None]:
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         # "local": not a cluster that somebody started on this machine for something else.
         ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 _PASSED = (EXTENSIONS_VARIABLE, TRUST_VARIABLE, "XDG_CACHE_HOME")
