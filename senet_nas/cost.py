@@ -76,10 +76,10 @@ def cost_by_part(
     for path, block in architecture.blocks():
         before = shape
         try:
-            block_cost, shape = block_cost(block, shape)
+            counted, shape = block_cost(block, shape)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        yield PartCost(path, block_cost, before, shape)
+        yield PartCost(path, counted, before, shape)
     head = architecture.head
     classifier = classifier_cost(head.hidden, head.hidden_bias, shape[0], num_classes)
     yield PartCost("classifier", classifier, shape[:1], (num_classes,))
