@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from search_space import Block
+from senet_nas.nn.fused.pending import PuttingOff, value_of
+from senet_nas.nn.fused.switch import serves
 from senet_nas.nn.squeeze_excitation import SqueezeExcitation
 
 
@@ -53,7 +56,7 @@ class Unit(nn.Module):
             "output": block.channels,
         }
         self.se: SqueezeExcitation | None = None
-        self._equation: Callable[[Unit, Tensor], Tensor] = _plain
+        self._equation: Callable[[Maps, Any], Any] = _plain
         width = None if block.se is None else self.gated_width(block.se.placement)
         if block.se is not None and width is not None:
             self.stand(SqueezeExcitation(width, block.se, in_channels))
@@ -70,7 +73,16 @@ class Unit(nn.Module):
         self._equation = _plain if se is None else PLACEMENTS[se.value.placement].equation
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._equation(self, self.entry(x))
+        if serves(x):
+            maps = PuttingOff(self)
+            return value_of(self._equation(maps, maps.entry(x)))
+        y: Tensor = self._equation(self, self.entry(x))
+        return y
+
+    @property
+    def adds(self) -> bool:
+        """Whether `together` is the sum that the equations write."""
+        return type(self).together is Unit.together and "together" not in vars(self)
 
     def gated_everywhere(
         self, x: Tensor, gates: Mapping[str, Callable[[Tensor], Tensor]]
@@ -103,48 +115,59 @@ class Unit(nn.Module):
         return shortcut + branch
 
 
+class Maps(Protocol):
+    """A unit as its equation sees it: over tensors, or over what `senet_nas.nn.fused` puts off."""
+
+    @property
+    def head(self) -> Callable[[Any], Any]: ...
+    @property
+    def tail(self) -> Callable[[Any], Any]: ...
+    @property
+    def shortcut(self) -> Callable[[Any], Any] | None: ...
+    @property
+    def act(self) -> Callable[[Any], Any]: ...
+    def gate(self, x: Any) -> Any: ...
+    def join(self, x: Any, branch: Any) -> Any: ...
+    def together(self, shortcut: Any, branch: Any) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Placement:
     """equation: the unit's output for x. gates: whose width SE acts on: input, head, branch,
     shortcut or output."""
 
-    equation: Callable[[Unit, Tensor], Tensor]
+    equation: Callable[[Maps, Any], Any]
     gates: str
 
 
-def _plain(unit: Unit, x: Tensor) -> Tensor:
-    y: Tensor = unit.act(unit.join(x, unit.tail(unit.head(x))))
-    return y
+def _plain(unit: Maps, x: Any) -> Any:
+    return unit.act(unit.join(x, unit.tail(unit.head(x))))
 
 
-def _standard(unit: Unit, x: Tensor) -> Tensor:
+def _standard(unit: Maps, x: Any) -> Any:
     """a(s(x) + g(t(h(x))))"""
-    y: Tensor = unit.act(unit.join(x, unit.gate(unit.tail(unit.head(x)))))
-    return y
+    return unit.act(unit.join(x, unit.gate(unit.tail(unit.head(x)))))
 
 
-def _pre(unit: Unit, x: Tensor) -> Tensor:
+def _pre(unit: Maps, x: Any) -> Any:
     """a(s(x) + t(h(g(x))))"""
-    y: Tensor = unit.act(unit.join(x, unit.tail(unit.head(unit.gate(x)))))
-    return y
+    return unit.act(unit.join(x, unit.tail(unit.head(unit.gate(x)))))
 
 
-def _post(unit: Unit, x: Tensor) -> Tensor:
+def _post(unit: Maps, x: Any) -> Any:
     """g(a(s(x) + t(h(x))))"""
     return unit.gate(_plain(unit, x))
 
 
-def _identity(unit: Unit, x: Tensor) -> Tensor:
+def _identity(unit: Maps, x: Any) -> Any:
     """a(g(s(x)) + t(h(x)))"""
     assert unit.shortcut is not None
-    y: Tensor = unit.act(unit.together(unit.gate(unit.shortcut(x)), unit.tail(unit.head(x))))
-    return y
+    return unit.act(unit.together(unit.gate(unit.shortcut(x)), unit.tail(unit.head(x))))
 
 
-def _conv3x3(unit: Unit, x: Tensor) -> Tensor:
+def _conv3x3(unit: Maps, x: Any) -> Any:
     """a(s(x) + t(g(h(x))))"""
-    y: Tensor = unit.act(unit.join(x, unit.tail(unit.gate(unit.head(x)))))
-    return y
+    return unit.act(unit.join(x, unit.tail(unit.gate(unit.head(x)))))
 
 
 PLACEMENTS = {

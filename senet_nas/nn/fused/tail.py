@@ -1,0 +1,247 @@
+"""Batch norm, SE, a shortcut and an activation as one map, and the way back through it.
+
+The large tensors are met by three nodes of the graph alone, of which each is a call or two of the
+kernels. All between them, on (N, C), is ordinary autograd, SE's own layers included:
+
+    x -> Source -> sums -> batch norm's scale and shift -> SE's excitation -> Join -> y
+            |                                                                  |
+            +------------------------------ x ---------------------------------+
+
+On the way back `Join` gives the gradients of scale and shift, and in place of x's gradient what
+`Source` needs for it; `Source` comes last, knows the gradients of the sums, and writes x's gradient
+once. Where the activation stands before SE (after a depthwise convolution), `Pool` stands between:
+it gives SE the means of act(z), and on the way back scale's and shift's gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import Function, once_differentiable
+
+from senet_nas.nn.fused.primitives import Kernels
+from senet_nas.nn.squeeze_excitation import SqueezeExcitation
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """What the nodes of one tail tell each other.
+
+    masked: what reaches `Source` is the gradient of z already. grad: that of y, from `Join` to
+    `Pool`; pooled: that of act(z)'s sums, from `Pool` to `Source`.
+    """
+
+    kernels: Kernels
+    act: str
+    centre: Tensor
+    masked: bool = False
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+    gate: Tensor | None = None
+    grad: Tensor | None = None
+    pooled: Tensor | None = None
+
+
+def normalise(
+    x: Tensor,
+    norm: nn.BatchNorm2d,
+    kernels: Kernels,
+    *,
+    se: SqueezeExcitation | None = None,
+    shortcut: Tensor | None = None,
+    act: str = "identity",
+    acts_before_se: bool = False,
+) -> Tensor:
+    """act(shortcut + se(norm(x))), or se(act(norm(x))), for x: (N, C, H, W).
+
+    The norm's statistics are those of the batch in training, of which it keeps a running mean as
+    the module does. Differentiable once.
+    """
+    batch, mean = norm.training, norm.running_mean
+    assert mean is not None
+    link = Link(kernels, act, _centre(x) if batch else mean)
+    pixels = x.shape[2] * x.shape[3]
+    sums: tuple[Tensor, ...] = ()
+    if batch or (se is not None and not acts_before_se):
+        x, *sums = Source.apply(x, link, True)  # type: ignore[misc]
+    else:
+        x = Source.apply(x, link, False)
+    if batch:
+        scale, shift = _of_batch(norm, sums, link.centre, pixels)
+    else:
+        scale, shift = _of_running(norm)
+    gate = None
+    if se is not None and acts_before_se:
+        sums_of_act = Pool.apply(x.detach(), scale, shift, link)
+        gate = _excitation(se, sums_of_act / pixels)
+        scale, shift = scale.detach(), shift.detach()
+    elif se is not None:
+        excitation = _excitation(se, sums[0] * (scale / pixels) + shift)
+        scale, shift = excitation * scale, excitation * shift
+    y: Tensor = Join.apply(x, scale, shift, shortcut, gate, link)
+    return y
+
+
+def _centre(x: Tensor) -> Tensor:
+    """The first image's first pixel."""
+    return x.detach()[0, :, 0, 0].float().contiguous()
+
+
+def _of_batch(
+    norm: nn.BatchNorm2d, sums: tuple[Tensor, ...], centre: Tensor, pixels: int
+) -> tuple[Tensor, Tensor]:
+    """Scale and shift (1, C) of a batch from the sums, and the running statistics brought on."""
+    count = sums[0].shape[0] * pixels
+    apart, square = (one.sum(0, keepdim=True) / count for one in sums)
+    variance = square - apart.square()
+    scale = (variance + norm.eps).rsqrt() * norm.weight
+    with torch.no_grad():
+        _keep_running(norm, apart[0] + centre, variance[0], count)
+    return scale, norm.bias - apart * scale
+
+
+def _keep_running(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    momentum = norm.momentum
+    if momentum is None:  # the plain mean over all batches
+        momentum = 1.0 / float(norm.num_batches_tracked)
+    norm.running_mean.lerp_(mean, momentum)
+    norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
+
+
+def _of_running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_var is not None
+    scale = (norm.running_var + norm.eps).rsqrt() * norm.weight
+    return scale[None], norm.bias[None]
+
+
+def _excitation(se: SqueezeExcitation, squeezed: Tensor) -> Tensor:
+    """(N, C) to (N, C), in float32: these few values cost nothing, and all pixels hang on them."""
+    with torch.autocast(squeezed.device.type, enabled=False):
+        return se.excite(squeezed).flatten(1)
+
+
+class Source(Function):
+    """x to x, and to the sums of x - centre and its square, if they are wanted."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, link: Link, wants_sums: bool) -> Any:
+        ctx.link = link
+        ctx.save_for_backward(x)
+        same = x.view_as(x)
+        return (same, *link.kernels.moments(x, link.centre)) if wants_sums else same
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *of_sums: Tensor) -> Any:
+        link: Link = ctx.link
+        (x,) = ctx.saved_tensors
+        assert link.scale is not None
+        assert link.shift is not None
+        act = "identity" if link.masked else link.act
+        a, b = (_table(of_sums[0]), 2 * _table(of_sums[1])) if of_sums else (None, None)
+        dx = link.kernels.apply_backward(
+            grad, x, link.centre, link.scale, link.shift, act, a, b, link.gate, link.pooled
+        )
+        link.grad = link.pooled = None
+        return dx, None, None
+
+
+class Pool(Function):
+    """The sums of act(z) over H x W."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, link: Link) -> Tensor:
+        ctx.link = link
+        ctx.save_for_backward(x)
+        return link.kernels.squeeze(x, link.centre, scale, shift, link.act)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_sums: Tensor) -> Any:
+        link: Link = ctx.link
+        (x,) = ctx.saved_tensors
+        assert link.grad is not None
+        assert link.scale is not None
+        assert link.shift is not None
+        link.pooled = of_sums.contiguous()
+        apart, plain = _affine_gradients(link, x, link.grad, None)[:2]
+        return None, apart, plain, None
+
+
+class Join(Function):
+    """y = act(z) * gate with z = (x - centre) * scale + shift + shortcut."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        shortcut: Tensor | None,
+        gate: Tensor | None,
+        link: Link,
+    ) -> Tensor:
+        ctx.link = link
+        # Detached: what hangs on the link must not hold the graph that holds the link.
+        link.scale, link.shift = scale.detach(), shift.detach()
+        link.gate = None if gate is None else gate.detach()
+        link.masked = shortcut is not None
+        ctx.save_for_backward(x, shortcut if link.act != "identity" else None)
+        ctx.has_shortcut = shortcut is not None
+        return link.kernels.apply(x, link.centre, scale, shift, shortcut, link.act, gate)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        link: Link = ctx.link
+        x, shortcut = ctx.saved_tensors
+        grad = like(grad, x)
+        if link.gate is not None:
+            assert link.scale is not None
+            assert link.shift is not None
+            link.grad = grad
+            of_gate = link.kernels.squeeze(x, link.centre, link.scale, link.shift, link.act, grad)
+            return grad, None, None, None, of_gate, None
+        of_scale, of_shift, g = _affine_gradients(link, x, grad, shortcut)
+        return g, of_scale, of_shift, g if ctx.has_shortcut else None, None, None
+
+
+def _affine_gradients(
+    link: Link, x: Tensor, grad: Tensor, shortcut: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of scale and shift, in their shapes, and g."""
+    scale, shift = link.scale, link.shift
+    assert scale is not None
+    assert shift is not None
+    plain, apart, g = link.kernels.reduce(
+        grad, x, link.centre, scale, shift, shortcut, link.act, link.gate, link.pooled
+    )
+    if scale.shape[0] == 1:
+        apart = apart.sum(0, keepdim=True)
+    if shift.shape[0] == 1:
+        plain = plain.sum(0, keepdim=True)
+    return apart, plain, g
+
+
+def _table(values: Tensor) -> Tensor:
+    """(N, C) as the kernels take it, (1, C) where it was expanded from that."""
+    return values[:1] if values.stride(0) == 0 else values.contiguous()
+
+
+def layout(x: Tensor) -> torch.memory_format | None:
+    """contiguous or channels_last; None where x is neither."""
+    if x.is_contiguous(memory_format=torch.channels_last):
+        return torch.channels_last
+    return torch.contiguous_format if x.is_contiguous() else None
+
+
+def like(tensor: Tensor, x: Tensor) -> Tensor:
+    """A tensor in the layout of x."""
+    return tensor.contiguous(memory_format=layout(x) or torch.contiguous_format)
