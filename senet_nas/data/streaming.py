@@ -44,10 +44,16 @@ class Target:
 
     def normalised(self, pixels: Sequence[Tensor]) -> Tensor:
         """One batch (B, 3, H, W) of chunks of uint8 (N, H, W, 3)."""
-        moved = [chunk.to(self.device, non_blocking=True) for chunk in pixels]
+        moved = [self.moved(chunk) for chunk in pixels]
         whole = moved[0] if len(moved) == 1 else torch.cat(moved)
-        mean, std = (torch.tensor(of, device=self.device) for of in (self.mean, self.std))
+        mean, std = (self.moved(torch.tensor(of)) for of in (self.mean, self.std))
         return normalise(whole, mean, std, self.dtype)
+
+    def moved(self, tensor: Tensor) -> Tensor:
+        """A tensor on the device; the CPU doesn't wait for a GPU to take it."""
+        if self.device.type == "cuda" and not tensor.is_pinned():
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +143,7 @@ class StreamedBatches:
             self._blank(images, seeds[share][kept])
             labels = torch.from_numpy(self.records.labels[numbers[share][kept]])
             weight = (share.stop - share.start) * self.world / (part.stop - part.start)
-            yield Batch(images, labels.to(self.target.device), weight)
+            yield Batch(images, self.target.moved(labels), weight)
 
     def _blank(self, images: Tensor, seeds: Seeds) -> None:
         """What is done to normalised images."""
@@ -192,7 +198,7 @@ class StreamedTestBatches:
         loaded = batches_of(self.loader, self.damage, requests)
         for part, (pixels, kept) in zip(parts, loaded, strict=True):
             labels = torch.from_numpy(self.records.labels[part[kept]])
-            yield Batch(self.target.normalised(pixels), labels.to(self.target.device))
+            yield Batch(self.target.normalised(pixels), self.target.moved(labels))
 
 
 def batches_of(

@@ -11,6 +11,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from senet_nas.data.ahead import ahead
 from senet_nas.data.batches import Batch, Batches
 from senet_nas.training.optimiser import optimiser_state
 from senet_nas.training.rates import learning_rate
@@ -41,7 +42,8 @@ def train_epoch(
     """Train one epoch, or the rest of one from where `state` stands in it, to its end."""
     epoch, recipe = state.epoch, context.recipe
     progress = _Progress(context, batches, state, observer, deadline)
-    begun = _begun(batches.epoch(seed, epoch, state.step))  # a loader may draw as it begins
+    coming = ahead(batches.epoch(seed, epoch, state.step), context.device)
+    begun = _begun(coming)  # a loader may draw as it begins
     seed_epoch(seed, epoch, context.group.rank)
     if state.step:
         set_generators(_of_rank(state.rng, context.group.rank), context.device)

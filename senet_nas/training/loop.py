@@ -9,7 +9,8 @@ kernels that add in varying order.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -134,7 +135,7 @@ def train_on(
             context.average.restore(state.average)
     observer = observer or Observer()
     limit = math.inf if deadline is None else deadline
-    with forked_rng(device), regularised(network, recipe):
+    with forked_rng(device), regularised(network, recipe), _fastest_convolutions():
         for epoch in range(state.epoch, recipe.epochs):
             with slow_layers_in_float32(network, context.dtype, device):
                 report = train_epoch(context, batches, seed, state, observer, limit)
@@ -143,6 +144,17 @@ def train_on(
             if group.first_says(bool(stops), device):
                 break
     return state
+
+
+@contextmanager
+def _fastest_convolutions() -> Iterator[None]:
+    """Inside, cuDNN tries its kernels on each shape that it meets, and keeps the fastest."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 class _EpochObserver(Observer):

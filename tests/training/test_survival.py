@@ -100,7 +100,7 @@ def workers_of(process):
 
 @pytest.mark.slow
 def test_workers_and_their_driver_that_were_killed(architecture, data, recipe, tmp_path):
-    recipe = replace(recipe, batch_size=8, **(SETTINGS | {"epochs": 12}))
+    recipe = replace(recipe, batch_size=8, **(SETTINGS | {"epochs": 80}))
     out, whole = tmp_path / "killed", tmp_path / "whole"
     process = start(architecture, data, recipe, out, WORKERS)
     states_kept(out, process, 4)
