@@ -17,13 +17,19 @@ def conclude(folder: RunFolder, as_json: bool) -> None:
     """Write and print the front of a search that has ended. Raises `RunError` for an empty one."""
     from search_space.errors import RunError
     from senet_nas.analysis import show, write_front
+    from senet_nas.analysis.supernet_trust import print_trust, supernet_trust
 
     path = write_front(folder)
     fronts = show.load_fronts({str(folder.path): folder})
+    trust = supernet_trust(folder)
     if as_json:
-        print_json(show.fronts_to_data(fronts))
+        print_json(
+            show.fronts_to_data(fronts) | ({"trust": trust.to_data()} if trust is not None else {})
+        )
     else:
         show.print_fronts(fronts)
+        if trust is not None:
+            print_trust(trust)
     print(f"written: {folder.trials_file}, {path}", file=sys.stderr)
     if not any(front.points for front in fronts.values()):
         raise RunError(f"no trial of {folder.path} succeeded; {folder.trials_file} says why")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,10 @@ def search(
     go_on: Annotated[
         bool, typer.Option("--resume", help="Go on where the folder holds a run already.")
     ] = False,
+    supernet: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKPOINT", help="Score candidates in a trained supernet."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate the time it takes, and stop.")
     ] = False,
@@ -37,7 +42,8 @@ def search(
     from senet_nas.search import load_run_file, resume
     from senet_nas.search import search as run_search
 
-    run = load_run_file(run_file, sets or [], data)
+    checkpoint = [] if supernet is None else [f"supernet.checkpoint={json.dumps(str(supernet))}"]
+    run = load_run_file(run_file, [*(sets or []), *checkpoint], data)
     folder_path = out or Path("runs/out") / run_file.stem
     if dry_run:
         from senet_nas.search.estimate import estimate

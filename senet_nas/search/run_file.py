@@ -161,11 +161,15 @@ class RunFile(Section):
         return min(allowed, default=None)
 
     def with_means_of(self, other: RunFile) -> RunFile:
-        """This run with the budget and resources of another, which is the same but for these.
+        """This run with the budget and resources of another, which is the same but for these, and
+        with what it does to see what a supernet's scores are worth.
 
         Raises `InputError` naming the section where it is not the same.
         """
-        means = {"budget": other.budget, "resources": other.resources}
+        means: dict[str, Any] = {"budget": other.budget, "resources": other.resources}
+        if self.supernet is not None and other.supernet is not None:
+            trust = {"trust": other.supernet.trust}
+            means["supernet"] = self.supernet.model_copy(update=trust)
         changed = self.model_copy(update=means)
         for name in type(self).model_fields:
             if getattr(changed, name) != getattr(other, name):

@@ -43,6 +43,7 @@ class Running:
         self.space = self.run.space.open()
         self.strategy = build_strategy(self.run, self.space, num_classes)
         self.progress = progress
+        self.num_classes = num_classes
         self.records = folder.trials()
         for line, record in enumerate(self.records, start=1):
             try:
@@ -162,11 +163,15 @@ class Running:
 
     def execute(self) -> None:
         """Run until the budget is spent."""
+        supernet = self._supernet()
+        if not self.is_over():
+            self._run_trials(supernet)
+        if supernet is not None:
+            self._check_trust(supernet)
+
+    def _run_trials(self, supernet: Path | None) -> None:
         from senet_nas.search.tune_runner import run_trials
 
-        if self.is_over():
-            return
-        supernet = self._supernet()
         self.progress.start(self.run, self.records)
         self._started = time.perf_counter()
         trials = Trials(
@@ -188,6 +193,18 @@ class Running:
         if not self.records:
             self._elapsed_before = SupernetCheckpoint.load(path).seconds
         return path
+
+    def _check_trust(self, supernet: Path) -> None:
+        """Hold the scores against training alone, and the front against random search."""
+        from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
+        from senet_nas.search.weight_sharing.trust import check_trust
+
+        resources = self.run.resources
+        devices = resources.gpus_per_trial or resources.cpus_per_trial
+        spent = SupernetCheckpoint.load(supernet).device_seconds
+        spent += devices * sum(record.train_seconds for record in self.records)
+        front = [candidate for candidate, _ in self.strategy.front()]
+        check_trust(self.run, self.folder, supernet, self.num_classes, front, spent)
 
     def is_over(self) -> bool:
         """Whether the budget was spent before this start."""

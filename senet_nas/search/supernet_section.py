@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from search_space import InputError
+from search_space import InputError, checks
 from search_space.errors import one_of
 from senet_nas.search.toml_file import Section
 from senet_nas.training import load_recipe
-from strategies.one_shot import path_strategy_settings
+from strategies.differentiable import differentiable_names, differentiable_settings
+from strategies.one_shot import path_strategy_names, path_strategy_settings
 
 if TYPE_CHECKING:
     from senet_nas.search.run_file import RunFile
@@ -34,11 +35,16 @@ class TrustSection(Section):
 
 
 class SupernetSection(BaseModel):
-    """strategy: which networks learn from each batch (`strategies/one_shot`); its own settings
-    stand beside it. recipe: of the training; epochs, batch_size and precision replace its own.
+    """strategy: which networks learn from each batch (`strategies/one_shot`), or how options are
+    weighed (`strategies/differentiable`); its own settings stand beside it. recipe: of the training; epochs, batch_size and precision replace its own.
     seed: of the weights and of what is drawn. workers: processes that train it together, each with
     the run's GPUs a trial. checkpoint: a supernet that is trained already. images: of the training
     images, with which each network's batch norms are set before it is scored.
+
+    Of a differentiable strategy alone: targets: what the networks found are to cost, each a search
+    of its own; none for any cost. target_cost: in what. seeds: of the searches for each target;
+    `seed` alone where there are none. cost_weight: of the cost's loss beside that of the images.
+    selection: of a network at the end, by the likeliest options or by what is lost without each.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
@@ -51,7 +57,25 @@ class SupernetSection(BaseModel):
     workers: int = Field(default=1, ge=1)
     checkpoint: str | None = None
     images: int = Field(default=1024, ge=2)
+    targets: list[float] = Field(default=[])
+    target_cost: Literal["macs", "params", "activations"] = "macs"
+    seeds: list[int] = Field(default=[])
+    cost_weight: float = Field(default=1.0, ge=0)
+    selection: Literal["likeliest", "perturbation"] = "likeliest"
     trust: TrustSection = TrustSection()
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether alpha is learned, and not only the weights."""
+        return self.strategy in differentiable_names()
+
+    def tasks(self) -> list[tuple[float | None, int]]:
+        """Target and seed of each differentiable search."""
+        return [
+            (target, seed)
+            for target in (self.targets or [None])
+            for seed in (self.seeds or [self.seed])
+        ]
 
     def settings(self) -> dict[str, Any]:
         """What the file sets for the strategy."""
@@ -64,7 +88,7 @@ class SupernetSection(BaseModel):
 
     def check(self, run: RunFile) -> None:
         """Raise `InputError` for what isn't known, or doesn't go with the rest of a run."""
-        allowed = path_strategy_settings(self.strategy)
+        allowed = self._allowed()
         for key in self.settings():
             if key not in allowed:
                 raise one_of("supernet: key", key, [*type(self).model_fields, *allowed])
@@ -85,6 +109,30 @@ class SupernetSection(BaseModel):
                 "supernet: a retrofitted network has no supernet; take a space or a published "
                 "network"
             )
+
+    def _allowed(self) -> dict[str, Any]:
+        """The settings of the strategy, with their defaults."""
+        if self.is_differentiable:
+            if self.checkpoint is not None or self.workers > 1:
+                raise InputError(
+                    f"supernet: checkpoint and workers go with {', '.join(path_strategy_names())}, "
+                    f"not {self.strategy}"
+                )
+            for target in self.targets:
+                checks.number("supernet.targets", target, least=1.0)
+            for seed in self.seeds:
+                checks.seed(seed)
+            return differentiable_settings(self.strategy)
+        names = [*path_strategy_names(), *differentiable_names()]
+        if self.strategy not in names:
+            raise one_of("supernet.strategy", self.strategy, names)
+        for key in ("targets", "seeds"):
+            if getattr(self, key):
+                raise InputError(
+                    f"supernet.{key} goes with {', '.join(differentiable_names())}, not "
+                    f"{self.strategy}"
+                )
+        return path_strategy_settings(self.strategy)
 
 
 LEAST_TRUSTED = 20

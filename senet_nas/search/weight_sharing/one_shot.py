@@ -123,7 +123,11 @@ class OpenedSupernet:
             learn=PathSteps(self.training, strategy, done),
         )
         if keeper is not None:
-            self._write(keeper.seconds * self.group.size)
+            self._write(keeper.seconds)
+
+    def _devices(self) -> int:
+        """That this process computes with."""
+        return 1 if self.device.type == "cuda" else torch.get_num_threads()
 
     def _write(self, seconds: float) -> None:
         job, images = self.job, self.images
@@ -139,6 +143,7 @@ class OpenedSupernet:
             split=self.identity["split"],
             training=self.identity["supernet"] | {"recipe": self.recipe.to_data()},
             seconds=seconds,
+            device_seconds=seconds * self.group.size * self._devices(),
             skipped=int(self.training.skipped),
         ).save(job.out / SUPERNET_FILE)
         (job.out / STATE_FILE).unlink(missing_ok=True)

@@ -25,8 +25,9 @@ _FORMAT = 1
 class SupernetCheckpoint:
     """weights: of `Supernet`. space: its label; fingerprint, decisions (name, labels of options):
     of its space. classes, mean, std, image_size: as of any checkpoint. split: which images it
-    learned from. training: strategy, settings, recipe, seed, epochs. seconds: that it took, of
-    one device, times the number of these. skipped: steps whose loss wasn't finite."""
+    learned from. training: strategy, settings, recipe, seed, epochs. seconds: that it took;
+    device_seconds: times the GPUs, or else the CPUs, that it took. skipped: steps whose loss
+    wasn't finite."""
 
     weights: Mapping[str, Tensor]
     space: str
@@ -39,6 +40,7 @@ class SupernetCheckpoint:
     split: Mapping[str, Any]
     training: Mapping[str, Any]
     seconds: float
+    device_seconds: float
     skipped: int = 0
 
     def save(self, path: Path) -> None:

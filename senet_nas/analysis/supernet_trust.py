@@ -1,0 +1,151 @@
+"""What a supernet's scores are worth: their rank correlation with training alone, and whether its
+front lies beyond the spread of random search at equal device-seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from search_space import Candidate
+from senet_nas.analysis.front import front_of
+from senet_nas.analysis.rank_correlation import rank_correlations
+from senet_nas.data import write_atomically
+from senet_nas.search import RunFolder, TrialRecord
+from senet_nas.search.weight_sharing.trust import FOLDER, PLAN_FILE, Plan
+
+TRUST_FILE = "trust.json"
+DEVIATIONS = 2.0  # of random search's hypervolumes, within which nothing has won
+
+
+@dataclass(frozen=True)
+class Tau:
+    """Kendall's tau between scores in the supernet and alone, its 95% interval by bootstrap, and
+    the number of networks. macs: the tau of MACs with training alone, which a supernet has to
+    beat."""
+
+    tau: float | None
+    interval: tuple[float, float] | None
+    networks: int
+    macs: float | None
+
+
+@dataclass(frozen=True)
+class SupernetTrust:
+    """all: over networks spread over the range of MACs; se: over networks that differ in SE alone.
+    supernet: hypervolume of the front's finalists, trained alone; random: of each random search,
+    with the same reference point; random_trials: of each. device_seconds: of the search in all.
+    verdict: a sentence. beats_random: whether there is a winner; None where nothing says."""
+
+    all: Tau
+    se: Tau | None
+    supernet: float | None
+    random: tuple[float, ...]
+    random_trials: int
+    device_seconds: float
+    beats_random: bool | None
+    verdict: str
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def supernet_trust(folder: RunFolder) -> SupernetTrust | None:
+    """Of a run, from what its `trust` folder holds, written to `trust.json`; None where that is
+    not complete. The first objective is the one whose ranking counts."""
+    path = folder.path / FOLDER
+    if not (path / PLAN_FILE).exists():
+        return None
+    plan = Plan.load(path / PLAN_FILE)
+    objectives = folder.objectives()
+    alone = {r.candidate: r for r in RunFolder.open(path / "alone").trials()}
+    shared = {r.candidate: r for r in RunFolder.open(path / "supernet").trials()}
+    measured = next(iter(objectives))
+    finalists = [alone[candidate] for candidate in plan.finalists]
+    random = [[alone[candidate] for candidate in drawn] for drawn in plan.random]
+    volumes = _volumes([finalists, *random], objectives) if random else [None]
+    beats, verdict = _verdict(volumes)
+    found = SupernetTrust(
+        all=_tau(plan.sample, shared, alone, measured),
+        se=_tau(plan.se, shared, alone, measured) if plan.se else None,
+        supernet=volumes[0],
+        random=tuple(v for v in volumes[1:] if v is not None),
+        random_trials=max(map(len, random), default=0),
+        device_seconds=plan.device_seconds["supernet"] + plan.device_seconds["finalists"],
+        beats_random=beats,
+        verdict=verdict,
+    )
+    _write(folder.path / TRUST_FILE, found)
+    return found
+
+
+def _tau(
+    candidates: Sequence[Candidate],
+    shared: dict[Candidate, TrialRecord],
+    alone: dict[Candidate, TrialRecord],
+    measured: str,
+) -> Tau:
+    pairs = [(shared[c].scores, alone[c].scores) for c in candidates]
+    both = [(s, a) for s, a in pairs if s is not None and a is not None]
+    columns = {
+        "supernet": [s[measured] for s, _ in both],
+        "macs": [a["macs"] for _, a in both],
+    }
+    found = rank_correlations(columns, [a[measured] for _, a in both], nulls=["macs"])
+    return Tau(found["supernet"].tau, found["supernet"].tau_interval, len(both), found["macs"].tau)
+
+
+def _volumes(
+    groups: Sequence[Sequence[TrialRecord]], objectives: dict[str, str]
+) -> list[float | None]:
+    everything = [record for group in groups for record in group]
+    return [front_of(group, objectives, beside=everything).hypervolume for group in groups]
+
+
+def _verdict(volumes: Sequence[float | None]) -> tuple[bool | None, str]:
+    ours, *others = volumes
+    known = [volume for volume in others if volume is not None]
+    if ours is None or not known:
+        return None, "not compared with random search (supernet.trust.seeds = 0)"
+    mean = sum(known) / len(known)
+    spread = 0.0
+    if len(known) > 1:
+        spread = (sum((v - mean) ** 2 for v in known) / (len(known) - 1)) ** 0.5
+    least, most = (
+        min([*known, mean - DEVIATIONS * spread]),
+        max([*known, mean + DEVIATIONS * spread]),
+    )
+    ratio = f"{ours / mean:.3f} times its mean hypervolume" if mean else "its hypervolume is 0"
+    seeds = f"random search of equal device-seconds ({len(known)} seeds)"
+    if ours > most:
+        return True, f"the front lies beyond the spread of {seeds}: {ratio}"
+    if ours < least:
+        return False, f"the front lies below the spread of {seeds}: {ratio}"
+    return False, f"the front lies within the spread of {seeds}: no winner ({ratio})"
+
+
+def print_trust(trust: SupernetTrust) -> None:
+    """A few lines on stdout."""
+    console = Console()
+    console.print(f"Kendall's tau, supernet against alone: {_line(trust.all)}")
+    if trust.se is not None:
+        console.print(f"the same where SE alone differs: {_line(trust.se)}")
+    console.print(trust.verdict)
+
+
+def _line(tau: Tau) -> str:
+    if tau.tau is None or tau.interval is None:
+        return f"not defined over {tau.networks} networks"
+    low, high = tau.interval
+    by_macs = "" if tau.macs is None else f"; by MACs alone {tau.macs:.2f}"
+    return f"{tau.tau:.2f} (95%: {low:.2f} to {high:.2f}; {tau.networks} networks{by_macs})"
+
+
+def _write(path: Path, trust: SupernetTrust) -> None:
+    text = json.dumps(trust.to_data(), indent=2) + "\n"
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))

@@ -1,0 +1,255 @@
+"""What a supernet's scores are held against: networks trained alone, and random search.
+
+In the run's folder, `trust/alone` and `trust/supernet` are run folders of their own: the same
+networks trained alone and scored in the supernet; `trust/plan.json` says what each is there for.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search_space import Candidate, InputError, SearchSpace, structural_hash
+from search_space.coverage import coverage
+from senet_nas.data import write_atomically
+from senet_nas.search.outcome import Outcome, Task, Trials
+from senet_nas.search.preparation import absolute_limits, known_costs
+from senet_nas.search.run_file import RunFile
+from senet_nas.search.run_folder import RunFolder, TrialRecord
+from senet_nas.search.supernet_section import TrustSection
+from strategies import make_strategy
+
+FOLDER = "trust"
+PLAN_FILE = "plan.json"
+MOST_RANDOM = 500  # trials of one random search
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """sample: candidates spread over the range of MACs. se: candidates that differ in SE alone.
+    finalists: of the supernet's front. random: of a random search each. device_seconds: that the
+    search took, with training the supernet, scoring, and training the finalists alone; each random
+    search has as many."""
+
+    sample: tuple[Candidate, ...] = ()
+    se: tuple[Candidate, ...] = ()
+    finalists: tuple[Candidate, ...] = ()
+    random: tuple[tuple[Candidate, ...], ...] = ()
+    device_seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def ranked(self) -> list[Candidate]:
+        """Those that are both trained alone and scored in the supernet."""
+        return _distinct([*self.sample, *self.se])
+
+    def alone(self) -> list[Candidate]:
+        """All that are trained alone."""
+        drawn = [candidate for search in self.random for candidate in search]
+        return _distinct([*self.ranked(), *self.finalists, *drawn])
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        text = json.dumps(data, indent=1, default=list) + "\n"
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """Raises `InputError` where it is missing or damaged."""
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            for name in ("sample", "se", "finalists"):
+                data[name] = tuple(map(tuple, data[name]))
+            data["random"] = tuple(tuple(map(tuple, drawn)) for drawn in data["random"])
+            return cls(**data)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: missing, or not a plan of senet-nas: {error}") from None
+
+
+def check_trust(
+    run: RunFile,
+    folder: RunFolder,
+    supernet: Path,
+    num_classes: int,
+    front: Sequence[Candidate],
+    spent: float,
+) -> None:
+    """Evaluate all that tells what the run's scores are worth; from where an earlier call stopped.
+
+    front: the candidates of the supernet's front. spent: device-seconds until here.
+    """
+    assert run.supernet is not None
+    wanted = run.supernet.trust
+    if not wanted.candidates:
+        return
+    space = run.space.open()
+    alone_run = _alone(run, wanted)
+    plan = Plan(
+        sample=_drawn(alone_run, space, num_classes, wanted.candidates, _SEED, over_cost=True),
+        finalists=_spread(front, wanted.finalists, alone_run, space, num_classes),
+    )
+    if wanted.se:
+        plan = _with_se(plan, space, wanted.se, alone_run, num_classes)
+    out = folder.path / FOLDER
+    scores = _Evaluations(run, out / "supernet", supernet)
+    scores.evaluate(plan.ranked())
+    alone = _Evaluations(alone_run, out / "alone", None)
+    alone.evaluate(plan.alone())
+    devices = run.resources.gpus_per_trial or run.resources.cpus_per_trial
+    seconds = alone.seconds()
+    finalists = devices * sum(seconds[candidate] for candidate in plan.finalists)
+    each = devices * float(np.mean(list(seconds.values())))
+    count = min(MOST_RANDOM, space.size(), max(1, int((spent + finalists) / max(each, 1e-9))))
+    plan = Plan(
+        plan.sample,
+        plan.se,
+        plan.finalists,
+        tuple(
+            _drawn(alone_run, space, num_classes, count, seed, over_cost=False)
+            for seed in range(1, wanted.seeds + 1)
+        ),
+        {"supernet": spent, "finalists": finalists, "each_alone": each},
+    )
+    alone.evaluate(plan.alone())
+    plan.save(out / PLAN_FILE)
+
+
+class _Evaluations:
+    """A run folder of candidates that are given, not asked for."""
+
+    def __init__(self, run: RunFile, path: Path, supernet: Path | None) -> None:
+        self.run, self.supernet = run, supernet
+        self.space = run.space.open()
+        if (path / "run.toml").exists():
+            self.folder = RunFolder.open(path)
+        else:
+            self.folder = RunFolder.create(path, run)
+        self.folder.drop_half_line()
+        self.records = self.folder.trials()
+
+    def seconds(self) -> dict[Candidate, float]:
+        """That training and scoring each took."""
+        return {record.candidate: record.train_seconds for record in self.records}
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> None:
+        """All that aren't yet."""
+        from senet_nas.search.tune_runner import run_trials
+
+        done = {record.candidate for record in self.records}
+        due = iter([candidate for candidate in candidates if candidate not in done])
+        left = sum(candidate not in done for candidate in candidates)
+        if not left:
+            return
+        number = len(self.records)
+        total = number + left
+
+        def next_task() -> Task:
+            nonlocal number
+            task = Task(number, next(due))
+            number += 1
+            return task
+
+        def record(outcome: Outcome) -> None:
+            self._record(outcome)
+            print(f"{self._what()} {len(self.records)}/{total}", file=sys.stderr, flush=True)
+
+        trials = Trials(next_task, record, lambda: None)
+        run_trials(self.run, trials, self.folder.path / "paused", supernet=self.supernet)
+
+    def _what(self) -> str:
+        return "trust: trained alone" if self.supernet is None else "trust: scored in the supernet"
+
+    def _record(self, outcome: Outcome) -> None:
+        candidate = outcome.task.candidate
+        record = TrialRecord(
+            number=outcome.task.number,
+            candidate=candidate,
+            architecture=structural_hash(self.space.build(candidate)),
+            scores=outcome.scores,
+            reason=outcome.reason,
+            train_seconds=round(outcome.train_seconds, 3),
+            wall_seconds=round(outcome.wall_seconds, 3),
+            attempts=outcome.attempts,
+            curve=tuple(round(loss, 4) for loss in outcome.curve),
+            epochs=0.0 if self.supernet is not None else self.run.epochs_in_full(),
+        )
+        self.folder.append(record)
+        self.records.append(record)
+
+
+def _alone(run: RunFile, wanted: TrustSection) -> RunFile:
+    """The same run without a supernet."""
+    epochs = wanted.epochs or run.epochs_in_full()
+    evaluation = run.evaluation.model_copy(update={"epochs": epochs})
+    strategy = run.strategy.model_validate({"name": "random_search"})
+    changes = {"supernet": None, "evaluation": evaluation, "strategy": strategy, "filter": None}
+    return run.model_copy(update=changes)
+
+
+def _drawn(
+    run: RunFile, space: SearchSpace, classes: int, count: int, seed: int, *, over_cost: bool
+) -> tuple[Candidate, ...]:
+    """So many random candidates within the run's limits; over_cost: as many in each of ten bins of
+    MACs."""
+    known = dict(known_costs(run, space, classes))
+    macs = known_costs(run.model_copy(update={"objectives": {"macs": "min"}}), space, classes)
+    settings: dict[str, Any] = {"uniform_over": "macs"} if over_cost else {}
+    strategy = make_strategy(
+        "random_search",
+        space,
+        objectives=run.objectives,
+        seed=seed,
+        known={**macs, **known},
+        limits=absolute_limits(run, space, classes),
+        **settings,
+    )
+    asked = (strategy.ask() for _ in range(count))
+    return tuple(candidate for candidate in asked if candidate is not None)
+
+
+def _spread(
+    front: Sequence[Candidate], most: int, run: RunFile, space: SearchSpace, classes: int
+) -> tuple[Candidate, ...]:
+    """At most so many of a front, from its cheap end to its dear one."""
+    macs = known_costs(run.model_copy(update={"objectives": {"macs": "min"}}), space, classes)
+    ordered = sorted(_distinct(front), key=macs["macs"])
+    if len(ordered) <= most:
+        return tuple(ordered)
+    places = np.linspace(0, len(ordered) - 1, most).round().astype(int)
+    return tuple(ordered[place] for place in places)
+
+
+def _with_se(plan: Plan, space: SearchSpace, count: int, run: RunFile, classes: int) -> Plan:
+    """The plan with random SE in one network, that of the median MACs of the sample."""
+    macs = known_costs(run.model_copy(update={"objectives": {"macs": "min"}}), space, classes)
+    trunk = sorted(plan.sample, key=macs["macs"])[len(plan.sample) // 2]
+    positions = se_positions(space)
+    rng = np.random.default_rng(_SEED)
+    found: list[Candidate] = [trunk]
+    for _ in range(50 * count):
+        drawn = space.sample(rng)
+        changed = space.normalise(
+            [drawn[n] if n in positions else number for n, number in enumerate(trunk)]
+        )
+        if changed not in found:
+            found.append(changed)
+        if len(found) == count:
+            break
+    return Plan(plan.sample, tuple(found), plan.finalists)
+
+
+def se_positions(space: SearchSpace) -> set[int]:
+    """Of the decisions that change SE, and nothing else."""
+    places = coverage(space).places
+    gating = {position for place in places for position in place.se_positions}
+    return gating - {position for place in places for position in place.positions}
+
+
+def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return list(dict.fromkeys(candidates))
