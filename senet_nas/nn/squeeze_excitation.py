@@ -58,11 +58,15 @@ class SqueezeExcitation(nn.Module):
         """s for x: (N, C, H, W), as (N, C, 1, 1), or (N, C, H, W) without a squeeze."""
         return self.excite(SQUEEZES[self.value.squeeze](x))
 
-    def excite(self, squeezed: Tensor) -> Tensor:
-        """s for what the squeeze gives: (N, C), or (N, H, W, C) without one."""
+    def excitation(self, squeezed: Tensor) -> Tensor:
+        """s for what the squeeze gives, in the same shape: (N, C), or (N, H, W, C) without one."""
         excited = self.expand(self.act(self.reduce(squeezed)))
         excitations = NEUTRAL_EXCITATIONS if self.value.neutral else EXCITATIONS
-        scale = excitations[self.value.excitation](excited)
+        return excitations[self.value.excitation](excited)
+
+    def excite(self, squeezed: Tensor) -> Tensor:
+        """`excitation`, shaped to multiply the map with."""
+        scale = self.excitation(squeezed)
         if self.value.squeeze == "none":
             return scale.permute(0, 3, 1, 2)
         return scale[:, :, None, None]

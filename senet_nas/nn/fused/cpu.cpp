@@ -147,11 +147,11 @@ template <class Body> int with_act(int act, const Body& body) {
 // What Python passes, with the same fields as `Call` in cpu.py; absent pointers are null.
 struct Call {
     Shape shape;
-    Tables tables;
-    Table a, b;
     const T *x, *grad, *shortcut;
     T* out;
     float *one, *two;
+    Tables tables;
+    Table a, b;
 };
 
 // act: its place in `ACTS` of primitives.py. All return 0, or 1 where they don't know it.

@@ -19,6 +19,7 @@ _ACTS = {name: number for number, name in enumerate(ACTS)}
 
 _Pointer = ctypes.c_void_p
 _Size = ctypes.c_int64
+_LARGE = ("x", "grad", "shortcut", "out")
 _TABLES = ("centre", "scale", "shift", "gate", "pooled", "a", "b")
 
 
@@ -26,14 +27,13 @@ class _Call(ctypes.Structure):
     """`Call` of cpu.cpp: shape, tables with their steps, pointers."""
 
     _fields_ = (
-        ("images", _Size),
-        ("channels", _Size),
-        ("pixels", _Size),
+        *((name, _Size) for name in ("images", "channels", "pixels")),
         ("threads", ctypes.c_int),
         ("channels_last", ctypes.c_bool),
+        *((name, _Pointer) for name in _LARGE),
+        *((name, _Pointer) for name in ("one", "two")),
         *((f"{name}{part}", kind) for name in _TABLES for part, kind in
           (("", _Pointer), ("_step", _Size))),
-        *((name, _Pointer) for name in ("x", "grad", "shortcut", "out", "one", "two")),
     )  # fmt: skip
 
 
@@ -54,76 +54,58 @@ def _library(dtype: torch.dtype) -> ctypes.CDLL:
     return library(_TYPES[dtype])
 
 
-def _run(name: str, call: _Call, dtype: torch.dtype, act: str = "identity") -> None:
-    if getattr(_library(dtype), f"senet_{name}")(ctypes.byref(call), _ACTS[act]):
+def _run(
+    name: str,
+    x: Tensor,
+    act: str,
+    large: tuple[Tensor | None, ...],
+    sums: tuple[Tensor, Tensor] | None,
+    tables: tuple[Tensor | None, ...],
+) -> None:
+    """Call a map. large: grad, shortcut and output. tables: as in `_TABLES`, the last may be left
+    out. Raises `ValueError` for what C++ would misread."""
+    images, channels, height, width = x.shape
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    pointers: list[int | None] = []
+    for tensor in (x, *large):
+        if tensor is None:
+            pointers.append(None)
+            continue
+        if (
+            tensor.dtype is not x.dtype
+            or tensor.shape != x.shape
+            or not tensor.is_contiguous(memory_format=layout)
+        ):
+            raise ValueError("large tensors differ from x in shape, dtype or layout")
+        pointers.append(tensor.data_ptr())
+    pointers += (None, None) if sums is None else (sums[0].data_ptr(), sums[1].data_ptr())
+    whole = images * channels
+    for table in tables:
+        if table is None:
+            pointers += (None, 0)
+            continue
+        size = table.numel()
+        if table.dtype is not torch.float32 or not table.is_contiguous():
+            raise ValueError("tables must be contiguous and float32")
+        if table.shape[-1] != channels or size not in (channels, whole):
+            raise ValueError(f"tables must be {images} x {channels}, not {tuple(table.shape)}")
+        pointers += (table.data_ptr(), 0 if size == channels else channels)
+    threads = torch.get_num_threads()
+    call = _Call(images, channels, height * width, threads, last, *pointers)
+    if getattr(_library(x.dtype), name)(ctypes.byref(call), _ACTS[act]):
         raise ValueError(f"no fused kernel has the activation {act!r}")
 
 
-class _Checked:
-    """Fills in a call, and keeps its tensors. Raises `ValueError` for what C++ would misread."""
-
-    def __init__(self, x: Tensor) -> None:
-        images, channels, height, width = x.shape
-        self.x, self.shape = x, (images, channels)
-        self._kept: list[Tensor] = []
-        last = x.is_contiguous(memory_format=torch.channels_last)
-        self._format = torch.channels_last if last else torch.contiguous_format
-        self.call = _Call(images, channels, height * width, torch.get_num_threads(), last)
-        self.large(x=x)
-
-    def large(self, **tensors: Tensor | None) -> None:
-        """Tensors like x."""
-        x = self.x
-        for name, tensor in tensors.items():
-            if tensor is None:
-                continue
-            if (
-                tensor.dtype is not x.dtype
-                or tensor.shape != x.shape
-                or not tensor.is_contiguous(memory_format=self._format)
-            ):
-                raise ValueError(f"{name} differs from x in shape, dtype or layout")
-            setattr(self.call, name, tensor.data_ptr())
-
-    def tables(self, **tensors: Tensor | None) -> None:
-        """(N, C), (1, C) or (C,)."""
-        images, channels = self.shape
-        call = self.call
-        for name, tensor in tensors.items():
-            if tensor is None:
-                continue
-            size = tensor.numel()
-            if (
-                tensor.dtype is not torch.float32
-                or not tensor.is_contiguous()
-                or tensor.shape[-1] != channels
-                or size not in (channels, images * channels)
-            ):
-                raise ValueError(f"{name} isn't a float32 table of {images} x {channels}")
-            self._kept.append(tensor)
-            setattr(call, name, tensor.data_ptr())
-            if size != channels:
-                setattr(call, f"{name}_step", channels)
-
-    def sums(self) -> tuple[Tensor, Tensor]:
-        """Two new (N, C) to write to."""
-        both = torch.empty(2, *self.shape)
-        one, two = both.unbind()
-        self.call.one, self.call.two = one.data_ptr(), two.data_ptr()
-        return one, two
-
-    def output(self) -> Tensor:
-        """A new tensor like x to write to."""
-        out = torch.empty_like(self.x)
-        self.call.out = out.data_ptr()
-        return out
+def _sums(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Two new (N, C) to write to."""
+    one, two = torch.empty(2, *x.shape[:2]).unbind()
+    return one, two
 
 
 def _moments(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    checked = _Checked(x)
-    checked.tables(centre=centre)
-    sums = checked.sums()
-    _run("moments", checked.call, x.dtype)
+    sums = _sums(x)
+    _run("senet_moments", x, "identity", (None, None, None), sums, (centre,))
     return sums
 
 
@@ -135,12 +117,9 @@ def _squeeze(
     act: str,
     grad: Tensor | None = None,
 ) -> Tensor:
-    checked = _Checked(x)
-    checked.large(grad=grad)
-    checked.tables(centre=centre, scale=scale, shift=shift)
-    total, _ = checked.sums()
-    _run("squeeze", checked.call, x.dtype, act)
-    return total
+    sums = _sums(x)
+    _run("senet_squeeze", x, act, (grad, None, None), sums, (centre, scale, shift))
+    return sums[0]
 
 
 def _apply(
@@ -152,11 +131,8 @@ def _apply(
     act: str,
     gate: Tensor | None = None,
 ) -> Tensor:
-    checked = _Checked(x)
-    checked.large(shortcut=shortcut)
-    checked.tables(centre=centre, scale=scale, shift=shift, gate=gate)
-    y = checked.output()
-    _run("apply", checked.call, x.dtype, act)
+    y = torch.empty_like(x)
+    _run("senet_apply", x, act, (None, shortcut, y), None, (centre, scale, shift, gate))
     return y
 
 
@@ -171,15 +147,13 @@ def _reduce(
     gate: Tensor | None = None,
     pooled: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    checked = _Checked(x)
     if act == "identity":
         shortcut = None
-    checked.large(grad=grad, shortcut=shortcut)
-    checked.tables(centre=centre, scale=scale, shift=shift, **_gated(checked, gate, pooled))
-    one, two = checked.sums()
-    written = grad if shortcut is None else checked.output()
-    _run("reduce", checked.call, x.dtype, act)
-    return one, two, written
+    sums = _sums(x)
+    written = None if shortcut is None else torch.empty_like(x)
+    tables = (centre, scale, shift, *_gated(x, gate, pooled))
+    _run("senet_reduce", x, act, (grad, shortcut, written), sums, tables)
+    return (*sums, grad if written is None else written)
 
 
 def _apply_backward(
@@ -194,21 +168,20 @@ def _apply_backward(
     gate: Tensor | None = None,
     pooled: Tensor | None = None,
 ) -> Tensor:
-    checked = _Checked(x)
-    checked.large(grad=grad)
-    checked.tables(centre=centre, scale=scale, shift=shift, a=a, b=b)
-    checked.tables(**_gated(checked, gate, pooled))
-    dx = checked.output()
-    _run("apply_backward", checked.call, x.dtype, act)
+    dx = torch.empty_like(x)
+    tables = (centre, scale, shift, *_gated(x, gate, pooled), a, b)
+    _run("senet_apply_backward", x, act, (grad, None, dx), None, tables)
     return dx
 
 
-def _gated(checked: _Checked, gate: Tensor | None, pooled: Tensor | None) -> dict[str, Tensor]:
+def _gated(
+    x: Tensor, gate: Tensor | None, pooled: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
     """Both or neither, which is all that C++ knows."""
     if gate is None and pooled is None:
-        return {}
-    gate = torch.ones(checked.shape) if gate is None else gate
-    return {"gate": gate, "pooled": torch.zeros(checked.shape) if pooled is None else pooled}
+        return None, None
+    gate = torch.ones(x.shape[:2]) if gate is None else gate
+    return gate, torch.zeros(x.shape[:2]) if pooled is None else pooled
 
 
 KERNELS = Kernels("cpu", _moments, _squeeze, _apply, _reduce, _apply_backward)

@@ -174,5 +174,5 @@ def _means(se: SqueezeExcitation) -> bool:
     return (
         type(se) is SqueezeExcitation
         and se.value.squeeze == "avg"
-        and is_plain(se, "gates", "excite")
+        and is_plain(se, "gates", "excite", "excitation")
     )

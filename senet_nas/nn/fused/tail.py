@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
+from torch.autograd import Function
 
 from senet_nas.nn.fused.primitives import Kernels
 from senet_nas.nn.squeeze_excitation import SqueezeExcitation
@@ -64,43 +64,92 @@ def normalise(
     assert mean is not None
     link = Link(kernels, act, _centre(x) if batch else mean)
     pixels = x.shape[2] * x.shape[3]
-    sums: tuple[Tensor, ...] = ()
+    first = second = x  # for want of sums
     if batch or (se is not None and not acts_before_se):
-        x, *sums = Source.apply(x, link, True)  # type: ignore[misc]
+        x, first, second = Source.apply(x, link, True)  # type: ignore[no-untyped-call]
     else:
-        x = Source.apply(x, link, False)
+        x = Source.apply(x, link, False)  # type: ignore[no-untyped-call]
     if batch:
-        scale, shift = _of_batch(norm, sums, link.centre, pixels)
+        scale, shift = BatchAffine.apply(  # type: ignore[no-untyped-call]
+            first, second, norm.weight, norm.bias, norm, link.centre, pixels
+        )
     else:
         scale, shift = _of_running(norm)
     gate = None
     if se is not None and acts_before_se:
-        sums_of_act = Pool.apply(x.detach(), scale, shift, link)
+        sums_of_act = Pool.apply(x.detach(), scale, shift, link)  # type: ignore[no-untyped-call]
         gate = _excitation(se, sums_of_act / pixels)
         scale, shift = scale.detach(), shift.detach()
     elif se is not None:
-        excitation = _excitation(se, sums[0] * (scale / pixels) + shift)
+        excitation = _excitation(se, torch.addcmul(shift, first, scale, value=1 / pixels))
         scale, shift = excitation * scale, excitation * shift
-    y: Tensor = Join.apply(x, scale, shift, shortcut, gate, link)
+    y: Tensor = Join.apply(x, scale, shift, shortcut, gate, link)  # type: ignore[no-untyped-call]
     return y
 
 
 def _centre(x: Tensor) -> Tensor:
     """The first image's first pixel."""
-    return x.detach()[0, :, 0, 0].float().contiguous()
+    pixel = x.detach().as_strided(x.shape[1:2], x.stride()[1:2], x.storage_offset())
+    return pixel.float().contiguous()
 
 
-def _of_batch(
-    norm: nn.BatchNorm2d, sums: tuple[Tensor, ...], centre: Tensor, pixels: int
-) -> tuple[Tensor, Tensor]:
-    """Scale and shift (1, C) of a batch from the sums, and the running statistics brought on."""
-    count = sums[0].shape[0] * pixels
-    apart, square = (one.sum(0, keepdim=True) / count for one in sums)
-    variance = square - apart.square()
-    scale = (variance + norm.eps).rsqrt() * norm.weight
-    with torch.no_grad():
-        _keep_running(norm, apart[0] + centre, variance[0], count)
-    return scale, norm.bias - apart * scale
+def _of_running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_var is not None
+    scale = (norm.running_var + norm.eps).rsqrt() * norm.weight
+    return scale[None], norm.bias[None]
+
+
+def _excitation(se: SqueezeExcitation, squeezed: Tensor) -> Tensor:
+    """(N, C) to (N, C), in float32: these few values cost nothing, and all pixels hang on them."""
+    device = squeezed.device.type
+    if not torch.is_autocast_enabled(device):
+        return se.excitation(squeezed)
+    with torch.autocast(device, enabled=False):
+        return se.excitation(squeezed)
+
+
+class BatchAffine(Function):
+    """Batch norm's scale and shift (1, C) from the sums (N, C), as Ioffe and Szegedy's algorithm 1
+    (arXiv 1502.03167) has them; brings the running statistics on.
+
+    Written out both ways, as autograd takes ten times as long for these few values.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        first: Tensor,
+        second: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        norm: nn.BatchNorm2d,
+        centre: Tensor,
+        pixels: int,
+    ) -> tuple[Tensor, Tensor]:
+        count = first.shape[0] * pixels
+        mean = first.sum(0).div_(count)  # of x - centre
+        variance = second.sum(0).div_(count).addcmul_(mean, mean, value=-1)
+        inverse = (variance + norm.eps).rsqrt_()
+        scale = inverse * weight
+        shift = torch.addcmul(bias, mean, scale, value=-1)
+        ctx.save_for_backward(mean, inverse, weight)
+        ctx.images, ctx.count = first.shape[0], count
+        _keep_running(norm, mean + centre, variance, count)
+        return scale[None], shift[None]
+
+    @staticmethod
+    def backward(ctx: Any, of_scale: Tensor, of_shift: Tensor) -> Any:
+        _refuse_second()
+        mean, inverse, weight = ctx.saved_tensors
+        of_scale, of_shift = of_scale[0], of_shift[0]
+        whole = torch.addcmul(of_scale, mean, of_shift, value=-1)
+        of_weight = whole * inverse
+        product = weight * inverse
+        # Of the variance: -1/2 * of_weight * weight * inverse^2.
+        of_second = (of_weight * product).mul_(inverse).mul_(-0.5 / ctx.count)
+        of_first = (product * of_shift).mul_(-1 / ctx.count).addcmul_(mean, of_second, value=-2)
+        expanded = (one.expand(ctx.images, -1) for one in (of_first, of_second))
+        return (*expanded, of_weight, of_shift, None, None, None)
 
 
 def _keep_running(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -115,18 +164,6 @@ def _keep_running(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: i
     norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
 
 
-def _of_running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    assert norm.running_var is not None
-    scale = (norm.running_var + norm.eps).rsqrt() * norm.weight
-    return scale[None], norm.bias[None]
-
-
-def _excitation(se: SqueezeExcitation, squeezed: Tensor) -> Tensor:
-    """(N, C) to (N, C), in float32: these few values cost nothing, and all pixels hang on them."""
-    with torch.autocast(squeezed.device.type, enabled=False):
-        return se.excite(squeezed).flatten(1)
-
-
 class Source(Function):
     """x to x, and to the sums of x - centre and its square, if they are wanted."""
 
@@ -138,8 +175,8 @@ class Source(Function):
         return (same, *link.kernels.moments(x, link.centre)) if wants_sums else same
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor, *of_sums: Tensor) -> Any:
+        _refuse_second()
         link: Link = ctx.link
         (x,) = ctx.saved_tensors
         assert link.scale is not None
@@ -163,8 +200,8 @@ class Pool(Function):
         return link.kernels.squeeze(x, link.centre, scale, shift, link.act)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, of_sums: Tensor) -> Any:
+        _refuse_second()
         link: Link = ctx.link
         (x,) = ctx.saved_tensors
         assert link.grad is not None
@@ -198,8 +235,8 @@ class Join(Function):
         return link.kernels.apply(x, link.centre, scale, shift, shortcut, link.act, gate)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
+        _refuse_second()
         link: Link = ctx.link
         x, shortcut = ctx.saved_tensors
         grad = like(grad, x)
@@ -211,6 +248,15 @@ class Join(Function):
             return grad, None, None, None, of_gate, None
         of_scale, of_shift, g = _affine_gradients(link, x, grad, shortcut)
         return g, of_scale, of_shift, g if ctx.has_shortcut else None, None, None
+
+
+def _refuse_second() -> None:
+    """Gradients of gradients would miss what the kernels do."""
+    if torch.is_grad_enabled():  # create_graph=True
+        raise RuntimeError(
+            "fused batch norms have no second derivatives; take them inside "
+            "senet_nas.nn.fused.disabled()"
+        )
 
 
 def _affine_gradients(
