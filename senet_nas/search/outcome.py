@@ -24,7 +24,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task. scores: None where it failed, for the `reason`."""
+    """What came of a task. scores: None where it failed, for the `reason`.
+    found: the candidate, where the task was to find one."""
 
     task: Task
     scores: dict[str, float] | None
@@ -33,6 +34,7 @@ class Outcome:
     wall_seconds: float
     attempts: int
     curve: tuple[float, ...]
+    found: Candidate | None = None
 
 
 @dataclass(frozen=True)

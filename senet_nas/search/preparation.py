@@ -103,4 +103,8 @@ def preflight(run: RunFile) -> tuple[str, ...]:
     if torch.cuda.is_available() and not run.resources.gpus_per_trial:
         logger.warning("a GPU is there, but unused: resources.gpus_per_trial is 0")
     check_resources(run.resources)
+    if run.supernet is not None:
+        from senet_nas.search.weight_sharing.checks import check_supernet
+
+        check_supernet(run, images.classes)
     return images.classes

@@ -17,6 +17,7 @@ from senet_nas.search.preparation import build_strategy, preflight
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
 from senet_nas.search.starting import START_FILE, make_start, start_file
+from senet_nas.search.weight_sharing.sweep import Sweep
 
 HOPELESS = 5  # first trials that all fail for one reason
 
@@ -217,6 +218,13 @@ class Running:
         return due is None and trials is not None and len(self._candidates) >= trials
 
 
+def _starting(folder: RunFolder, num_classes: int, progress: Progress) -> Running | Sweep:
+    supernet = folder.run_file().supernet
+    if supernet is not None and supernet.is_differentiable:
+        return Sweep(folder, num_classes, progress)
+    return Running(folder, num_classes, progress)
+
+
 def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
     """A new run in the folder `out`. Raises `InputError` for what a user can mend, before
     anything is written."""
@@ -226,7 +234,7 @@ def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
     with folder.lock():
         if start is not None:
             start.save(folder.path / START_FILE)
-        Running(folder, len(classes), progress).execute()
+        _starting(folder, len(classes), progress).execute()
     return folder
 
 
@@ -250,7 +258,7 @@ def resume(
             folder.define(changed)
         if start_file(folder) is None and (start := make_start(run, classes)) is not None:
             start.save(folder.path / START_FILE)
-        running = Running(folder, len(classes), progress)
+        running = _starting(folder, len(classes), progress)
         folder.drop_half_line()
         running.execute()
     return folder

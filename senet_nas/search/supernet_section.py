@@ -36,7 +36,8 @@ class TrustSection(Section):
 
 class SupernetSection(BaseModel):
     """strategy: which networks learn from each batch (`strategies/one_shot`), or how options are
-    weighed (`strategies/differentiable`); its own settings stand beside it. recipe: of the training; epochs, batch_size and precision replace its own.
+    weighed (`strategies/differentiable`); its own settings stand beside it. recipe: of the
+    training; epochs, batch_size and precision replace its own.
     seed: of the weights and of what is drawn. workers: processes that train it together, each with
     the run's GPUs a trial. checkpoint: a supernet that is trained already. images: of the training
     images, with which each network's batch norms are set before it is scored.
@@ -71,11 +72,8 @@ class SupernetSection(BaseModel):
 
     def tasks(self) -> list[tuple[float | None, int]]:
         """Target and seed of each differentiable search."""
-        return [
-            (target, seed)
-            for target in (self.targets or [None])
-            for seed in (self.seeds or [self.seed])
-        ]
+        targets: list[float | None] = [*self.targets] or [None]
+        return [(target, seed) for target in targets for seed in (self.seeds or [self.seed])]
 
     def settings(self) -> dict[str, Any]:
         """What the file sets for the strategy."""

@@ -33,6 +33,7 @@ from search_space.registry import EXTENSIONS_VARIABLE
 from senet_nas.search.outcome import Outcome, Task, Trials
 from senet_nas.search.resources import workers
 from senet_nas.search.run_file import ResourcesSection, RunFile
+from senet_nas.search.tune_relaxed import RelaxedTrainable
 from senet_nas.search.tune_scheduler import RungScheduler
 from senet_nas.search.tune_trainable import CandidateTrainable
 
@@ -48,6 +49,7 @@ def run_trials(
     start: Path | None = None,
     inherit_epochs: int | None = None,
     supernet: Path | None = None,
+    relaxed: Path | None = None,
 ) -> None:
     """Run trials on Ray Tune until `trials.next_task` raises StopIteration.
 
@@ -55,7 +57,8 @@ def run_trials(
     else starts Ray on this machine for this run. states: the folder of paused trials, or of
     parents. start: a file of weights to train from (`Start`). Every worker must be able to reach
     both. inherit_epochs: of a trial that has a parent, where trials have.
-    supernet: a file in which trials are scored, in place of being trained.
+    supernet: a file in which trials are scored, in place of being trained. relaxed: the folder of
+    differentiable searches, where trials are these.
     Raises `InputError` where the resources asked for aren't there.
     """
     ours = not ray.is_initialized()
@@ -65,7 +68,7 @@ def run_trials(
         adapter = _Adapter(trials, _workers(run.resources))
         with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
             tune.Tuner(
-                _trainable(run, states, start, inherit_epochs, supernet),
+                _trainable(run, states, start, inherit_epochs, supernet, relaxed),
                 tune_config=tune.TuneConfig(
                     search_alg=adapter,
                     scheduler=RungScheduler(adapter) if run.fidelity else None,
@@ -112,10 +115,11 @@ def _trainable(
     start: Path | None,
     inherit_epochs: int | None,
     supernet: Path | None,
+    relaxed: Path | None,
 ) -> Any:
     resources = {"cpu": run.resources.cpus_per_trial, "gpu": run.resources.gpus_per_trial}
     with_settings = tune.with_parameters(
-        CandidateTrainable,
+        CandidateTrainable if relaxed is None else RelaxedTrainable,
         settings={
             "space": run.space.model_dump(),
             "evaluation": run.evaluation.model_dump(),
@@ -127,6 +131,9 @@ def _trainable(
             "gpus": run.resources.gpus_per_trial,
             "start": None if start is None else str(start.absolute()),
             "supernet": None if supernet is None else str(supernet.absolute()),
+            "relaxed": None if relaxed is None else str(relaxed.absolute()),
+            "section": None if run.supernet is None else run.supernet.model_dump(),
+            "label": run.space.label(),
             "images": 0 if run.supernet is None else run.supernet.images,
         },
     )
@@ -203,6 +210,7 @@ class _Adapter(Searcher):  # type: ignore[misc]
             time.perf_counter() - started,
             trial.num_failures - failures + (result is not None),
             tuple(given.get("curve", ())),
+            tuple(given["found"]) if "found" in given else None,
         )
         try:
             self.trials.record(outcome)

@@ -22,10 +22,11 @@ from senet_nas.search.supernet_section import SupernetSection
 from senet_nas.search.weight_sharing.collapse import Watch, watch
 from senet_nas.search.weight_sharing.deriving import derived
 from senet_nas.search.weight_sharing.expected_cost import ExpectedCost
-from senet_nas.search.weight_sharing.one_shot import seeded_supernet
-from senet_nas.search.weight_sharing.paths import IN_A_ROW, LOWERED
+from senet_nas.search.weight_sharing.one_shot import seeded_supernet, split_of
+from senet_nas.search.weight_sharing.paths import IN_A_ROW, LOWERED, begin_momentum
 from senet_nas.search.weight_sharing.perturbation import perturbed
 from senet_nas.search.weight_sharing.relaxed import Relaxed
+from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint, decisions_of
 from senet_nas.training.checkpoint import load_tensors, save_tensors
 from senet_nas.training.optimiser import make_optimiser
 from senet_nas.training.precision import resolve_precision
@@ -88,6 +89,7 @@ class DifferentiableSearch:
             label_smoothing=self.recipe.label_smoothing,
             dtype=self.dtype,
         )
+        begin_momentum(self.relaxed.optimiser)
         lengths = [len(decision.options) for decision in space.decisions]
         self.strategy = make_differentiable_strategy(
             section.strategy, lengths, seed, **section.settings()
@@ -243,6 +245,25 @@ class DifferentiableSearch:
         self.epoch, self.epochs = about["epoch"], about["epochs"]
         self.skipped, self.in_a_row = about["skipped"], about["in_a_row"]
         self.rate_scale = about["rate_scale"]
+
+    def checkpoint(self, label: str, seconds: float) -> SupernetCheckpoint:
+        """The weights as a supernet of the space with this label."""
+        found = self.evaluator
+        return SupernetCheckpoint(
+            weights=self.supernet.state_dict(),
+            space=label,
+            fingerprint=self.space.fingerprint(),
+            decisions=decisions_of(self.space),
+            classes=found.classes,
+            mean=found.mean,
+            std=found.std,
+            image_size=found.settings.image_size,
+            split=split_of(found.settings),
+            training=self._identity(),
+            seconds=seconds,
+            device_seconds=seconds,
+            skipped=self.skipped,
+        )
 
     def _identity(self) -> dict[str, Any]:
         return {

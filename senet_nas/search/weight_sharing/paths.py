@@ -60,7 +60,7 @@ class PathSteps:
     def __call__(self, context: Context, batch: Batch) -> Tensor:
         """Put the gradients of a step in place; the sum of the images' losses."""
         if self._is_first:
-            _begin_momentum(context.optimiser)
+            begin_momentum(context.optimiser)
             self._is_first = False
         learner = _BatchLearner(self.training.supernet, context, batch)
         self.strategy.step(learner, self.number)
@@ -124,7 +124,7 @@ class _BatchLearner:
         return outputs
 
 
-def _begin_momentum(optimiser: torch.optim.Optimizer) -> None:
+def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
     """Momentum of zero for all: the fused SGD can't begin with some parameters in a later step
     than with others, and a parameter's first step is the same."""
     if isinstance(optimiser, torch.optim.SGD):

@@ -1,0 +1,124 @@
+"""A run of a differentiable strategy: a search for each target and seed, each a trial."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search_space import structural_hash
+from senet_nas.search.outcome import Outcome, Task, Trials
+from senet_nas.search.run_folder import RunFolder, TrialRecord
+
+if TYPE_CHECKING:
+    from senet_nas.search.running import Progress
+
+FOLDER = "relaxed"
+
+
+class Sweep:
+    """One start of such a run, new or resumed. What a search finds is trained alone as any
+    candidate, and that is its trial; how it went is in `relaxed/`."""
+
+    def __init__(self, folder: RunFolder, num_classes: int, progress: Progress) -> None:
+        self.folder, self.num_classes, self.progress = folder, num_classes, progress
+        self.run = folder.run_file()
+        assert self.run.supernet is not None
+        self.section = self.run.supernet
+        self.space = self.run.space.open()
+        self.records = folder.trials()
+        self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
+        self._started = time.perf_counter()
+        done = {record.number for record in self.records}
+        most = self.run.budget.trials
+        tasks = self.section.tasks()[:most]
+        self._due = [number for number in range(len(tasks)) if number not in done]
+
+    def elapsed_seconds(self) -> float:
+        """Seconds that this run has been running, over all of its starts."""
+        return self._elapsed_before + time.perf_counter() - self._started
+
+    def next_task(self) -> Task:
+        """The next search. Raises StopIteration where there are no more, or time is over."""
+        seconds = self.run.budget.seconds
+        if not self._due or (seconds is not None and self.elapsed_seconds() >= seconds):
+            raise StopIteration
+        return Task(self._due.pop(0), ())
+
+    def record(self, outcome: Outcome) -> None:
+        """Put a trial on disk."""
+        candidate = outcome.found or ()
+        architecture = structural_hash(self.space.build(candidate)) if candidate else ""
+        record = TrialRecord(
+            number=outcome.task.number,
+            candidate=candidate,
+            architecture=architecture,
+            scores=outcome.scores,
+            reason=outcome.reason,
+            train_seconds=round(outcome.train_seconds, 3),
+            wall_seconds=round(outcome.wall_seconds, 3),
+            elapsed_seconds=round(self.elapsed_seconds(), 3),
+            attempts=outcome.attempts,
+            curve=tuple(round(loss, 4) for loss in outcome.curve),
+            epochs=self.run.epochs_in_full(),
+        )
+        self.folder.append(record)
+        self.records.append(record)
+        self.progress.finished(record)
+        self._say(record.number)
+
+    def _say(self, number: int) -> None:
+        """What a search has to say of itself."""
+        path = history_file(self.folder.path / FOLDER, number)
+        if path.exists():
+            history: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            target = "" if history["target"] is None else f" (target {history['target']:.4g})"
+            for warning in history["warnings"]:
+                print(f"trial {number}{target}: {warning}", file=sys.stderr, flush=True)
+
+    def execute(self) -> None:
+        """Run until all searches are done, or the budget is spent."""
+        from senet_nas.search.tune_runner import run_trials
+
+        if self._due:
+            self.progress.start(self.run, self.records)
+            self._started = time.perf_counter()
+            trials = Trials(
+                self.next_task, self.record, lambda: self.progress.tick(self.elapsed_seconds())
+            )
+            out = self.folder.path / FOLDER
+            run_trials(self.run, trials, self.folder.path / "paused", relaxed=out)
+        self._check_trust()
+
+    def _check_trust(self) -> None:
+        """Hold the first search's supernet against training alone, and what was found against
+        random search."""
+        from senet_nas.search.weight_sharing.trust import check_trust
+
+        done = [record for record in self.records if record.scores is not None]
+        files = [supernet_file(self.folder.path / FOLDER, record.number) for record in done]
+        supernet = next((file for file in files if file.exists()), None)
+        if supernet is None:
+            return
+        resources = self.run.resources
+        devices = resources.gpus_per_trial or resources.cpus_per_trial
+        spent = devices * sum(record.train_seconds for record in self.records)
+        found = [record.candidate for record in done]
+        check_trust(self.run, self.folder, supernet, self.num_classes, found, spent)
+
+
+def history_file(folder: Path, number: int) -> Path:
+    """How a search went, as JSON."""
+    return folder / f"trial_{number}.json"
+
+
+def supernet_file(folder: Path, number: int) -> Path:
+    """The supernet that a search trained."""
+    return folder / f"trial_{number}.supernet.safetensors"
+
+
+def state_file(folder: Path, number: int) -> Path:
+    """Where a search stands that isn't over."""
+    return folder / f"trial_{number}.state.safetensors"
