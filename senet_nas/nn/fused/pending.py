@@ -8,7 +8,7 @@ the unit whose maps give and take such values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +28,9 @@ ACTS: dict[type[nn.Module], str] = {
     nn.SiLU: "silu",
     nn.Hardswish: "hard_swish",
 }
+
+
+_OF_GATES = ("gates", "excite", "excitation")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +61,13 @@ class Pending:
         """With an activation behind it; None where it can't be put off further."""
         if self.act is not None or self.acts_before_se:
             return None
-        return replace(self, act=act)
+        return Pending(self.x, self.norm, self.kernels, self.se, self.shortcut, act)
 
     def gated(self, se: SqueezeExcitation) -> Pending | None:
         """With SE behind it."""
         if self.se is not None or self.shortcut is not None:
             return None
-        return replace(self, se=se, acts_before_se=self.act is not None)
+        return Pending(self.x, self.norm, self.kernels, se, None, self.act, self.act is not None)
 
     def plus(self, shortcut: Tensor) -> Pending | None:
         """With a shortcut added to it."""
@@ -72,7 +75,7 @@ class Pending:
             return None
         if shortcut.dtype != self.x.dtype or shortcut.shape != self.x.shape:
             return None
-        return replace(self, shortcut=like(shortcut, self.x))
+        return Pending(self.x, self.norm, self.kernels, self.se, like(shortcut, self.x))
 
 
 Value = Tensor | Pending
@@ -85,19 +88,19 @@ def value_of(x: Value) -> Tensor:
 
 def run(module: nn.Module, x: Value) -> Value:
     """module(x), of which the last batch norm and what follows it may be put off."""
-    if not is_plain(module):
-        return _called(module, x)
     kind = type(module)
     if kind is nn.Sequential:
-        for child in module.children():
-            x = run(child, x)
+        if not is_plain(module):
+            return _called(module, x)
+        for child in module._modules.values():
+            x = run(child, x)  # type: ignore[arg-type]
         return x
-    if kind is nn.Identity:
-        return x
-    if kind is nn.BatchNorm2d:
+    if kind is nn.BatchNorm2d and is_plain(module):
         return _norm(module, value_of(x))  # type: ignore[arg-type]
-    if kind in ACTS and isinstance(x, Pending) and (put_off := x.activated(ACTS[kind])):
-        return put_off
+    if kind in ACTS and isinstance(x, Pending) and is_plain(module):
+        return x.activated(ACTS[kind]) or _called(module, x)
+    if kind is nn.Identity and is_plain(module):
+        return x
     return _called(module, x)
 
 
@@ -113,14 +116,14 @@ def _norm(norm: nn.BatchNorm2d, x: Tensor) -> Value:
 
 
 def _is_common(norm: nn.BatchNorm2d, x: Tensor) -> bool:
+    weight, mean = norm.weight, norm.running_mean
     return (
-        x.ndim == 4
+        weight is not None
+        and mean is not None
+        and x.ndim == 4
+        and weight.dtype is mean.dtype is torch.float32
+        and weight.shape == x.shape[1:2]
         and x.numel() > x.shape[1]  # one value for each channel has no variance
-        and norm.affine
-        and norm.weight.shape == x.shape[1:2]
-        and norm.weight.dtype == torch.float32
-        and norm.running_mean is not None
-        and norm.running_mean.dtype == torch.float32
         and layout(x) is not None
     )
 
@@ -174,5 +177,6 @@ def _means(se: SqueezeExcitation) -> bool:
     return (
         type(se) is SqueezeExcitation
         and se.value.squeeze == "avg"
-        and is_plain(se, "gates", "excite", "excitation")
+        and is_plain(se)
+        and se.__dict__.keys().isdisjoint(_OF_GATES)
     )

@@ -18,7 +18,13 @@ VARIABLE = "SENET_NAS_FUSED"
 
 _enabled = ContextVar("fused", default=os.environ.get(VARIABLE, "1") != "0")
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_ON_ALL_MODULES = (
+    torch_module._global_forward_hooks,
+    torch_module._global_forward_pre_hooks,
+    torch_module._global_backward_hooks,
+    torch_module._global_backward_pre_hooks,
+)
+_TENSORS = (Tensor, nn.Parameter)
 
 
 @contextmanager
@@ -40,23 +46,25 @@ def serves(x: Tensor) -> bool:
     """
     if torch.compiler.is_compiling() or not _enabled.get():
         return False
-    if type(x) not in (Tensor, nn.Parameter) or x.ndim != 4 or x.device.type not in ("cpu", "cuda"):
+    if type(x) not in _TENSORS or x.ndim != 4 or x.device.type not in ("cpu", "cuda"):
         return False
     return not (
-        torch.jit.is_tracing()  # type: ignore[no-untyped-call,attr-defined]
+        torch._C._get_tracing_state() is not None
         or is_in_torch_dispatch_mode()
         or forward_ad._current_level >= 0
         or torch._C._functorch.peek_interpreter_stack() is not None
-        or any(getattr(torch_module, f"_global{kind}") for kind in _HOOKS)
+        or any(_ON_ALL_MODULES)
     )
 
 
-def is_plain(module: nn.Module, *methods: str) -> bool:
-    """Whether nothing is hung on a module, and none of its methods is replaced on it."""
-    state = vars(module)
-    return (
-        "forward" not in state
-        and not any(state[kind] for kind in _HOOKS)
-        and state.get("_compiled_call_impl") is None
-        and not any(method in state for method in methods)
+def is_plain(module: nn.Module) -> bool:
+    """Whether nothing is hung on a module, and its `forward` isn't replaced."""
+    state = module.__dict__
+    return not (
+        state["_forward_hooks"]
+        or state["_forward_pre_hooks"]
+        or state["_backward_hooks"]
+        or state["_backward_pre_hooks"]
+        or "forward" in state
+        or module._compiled_call_impl is not None
     )

@@ -60,6 +60,8 @@ def normalise(
     The norm's statistics are those of the batch in training, of which it keeps a running mean as
     the module does. Differentiable once.
     """
+    if not norm.training and not torch.is_grad_enabled():
+        return _inferred(x, norm, kernels, se, shortcut, act, acts_before_se)
     batch, mean = norm.training, norm.running_mean
     assert mean is not None
     link = Link(kernels, act, _centre(x) if batch else mean)
@@ -85,6 +87,30 @@ def normalise(
         scale, shift = excitation * scale, excitation * shift
     y: Tensor = Join.apply(x, scale, shift, shortcut, gate, link)  # type: ignore[no-untyped-call]
     return y
+
+
+def _inferred(
+    x: Tensor,
+    norm: nn.BatchNorm2d,
+    kernels: Kernels,
+    se: SqueezeExcitation | None,
+    shortcut: Tensor | None,
+    act: str,
+    acts_before_se: bool,
+) -> Tensor:
+    """`normalise` by fixed statistics, with no way back."""
+    mean = norm.running_mean
+    assert mean is not None
+    scale, shift = _of_running(norm)
+    if se is None:
+        return kernels.apply(x, mean, scale, shift, shortcut, act)
+    share = 1 / (x.shape[2] * x.shape[3])
+    if acts_before_se:
+        gate = _excitation(se, kernels.squeeze(x, mean, scale, shift, act) * share)
+        return kernels.apply(x, mean, scale, shift, None, act, gate)
+    first, _ = kernels.moments(x, mean)
+    gate = _excitation(se, torch.addcmul(shift, first, scale, value=share))
+    return kernels.apply(x, mean, gate * scale, gate * shift, shortcut, act)
 
 
 def _centre(x: Tensor) -> Tensor:
