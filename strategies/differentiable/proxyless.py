@@ -104,4 +104,6 @@ def _drawn(p: Tensor, count: int, generator: torch.Generator) -> list[int]:
 
 def _gradients(loss: Tensor, by: Sequence[Tensor]) -> Sequence[Tensor]:
     """Zeros where the loss doesn't depend on one."""
+    if not loss.requires_grad:  # no cost was asked for
+        return [torch.zeros_like(one) for one in by]
     return torch.autograd.grad(loss, by, materialize_grads=True)
