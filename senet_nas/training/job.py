@@ -102,12 +102,10 @@ def _identity(job: Job, batches: Batches) -> dict[str, Any]:
     if job.images.reading.copies is not None:
         data["copies"] = job.images.reading.copies
     schedule = {key: value for key, value in job.recipe.to_data().items() if key != "name"}
-    identity: dict[str, Any] = {
+    return {
         "architecture": json.loads(job.architecture.to_json()),
         "recipe": schedule,
         "seed": job.seed,
+        "start": None if job.start is None else job.start.digest,
         "data": data,
     }
-    if job.start is not None:
-        identity["start"] = job.start.digest
-    return identity

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from commands import wait_for
 
 from senet_nas.training import load_checkpoint
 from senet_nas.training.images import Images
@@ -89,13 +90,16 @@ def test_one_that_was_killed_three_times_within_epochs(architecture, data, recip
 
 
 def workers_of(process):
-    """The Ray workers that a process has started: children of its child, Ray's raylet."""
+    """The Ray workers that a process has started, once there are all: children of its child,
+    Ray's raylet."""
+    return wait_for(lambda: found if len(found := _workers_of(process)) == WORKERS else None)
+
+
+def _workers_of(process):
     listed = subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True)
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
     children = {pid for pid, parent, _ in rows if parent == str(process.pid)}
-    found = [int(p) for p, parent, a in rows if parent in children and "RayTrainWorker" in a]
-    assert len(found) == WORKERS
-    return sorted(found)
+    return [int(p) for p, parent, a in rows if parent in children and "RayTrainWorker" in a]
 
 
 @pytest.mark.slow
@@ -104,14 +108,14 @@ def test_workers_and_their_driver_that_were_killed(architecture, data, recipe, t
     out, whole = tmp_path / "killed", tmp_path / "whole"
     process = start(architecture, data, recipe, out, WORKERS)
     states_kept(out, process, 4)
-    victims = workers_of(process)
-    os.kill(victims[-1], signal.SIGKILL)  # goes on by itself
+    os.kill(workers_of(process)[-1], signal.SIGKILL)  # goes on by itself
     states_kept(out, process, 12)
     process.send_signal(signal.SIGKILL)  # the same command goes on
     process.wait()
     process = start(architecture, data, recipe, out, WORKERS)
+    writer = workers_of(process)[0]
     states_kept(out, process, 4)
-    os.kill(workers_of(process)[0], signal.SIGKILL)  # the one that writes
+    os.kill(writer, signal.SIGKILL)
     assert process.wait(400) == 0
     assert start(architecture, data, recipe, whole, WORKERS).wait(400) == 0
     assert_same(out, whole)
