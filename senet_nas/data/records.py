@@ -53,7 +53,7 @@ class Records(Protocol):
 
 
 class Opened(Protocol):
-    """A set of images that was found at a path, by one of `senet_nas.data.formats`."""
+    """A set of images that was found at a path, by one of `senet_nas.data.containers`."""
 
     @property
     def where(self) -> str:
