@@ -1,3 +1,6 @@
+import tomllib
+from dataclasses import fields
+
 import pytest
 
 from search_space import InputError
@@ -38,6 +41,32 @@ PROMISED = {
 
 def test_the_promised_recipes_are_there():
     assert set(recipe_names()) >= PROMISED
+
+
+def applies(key, recipe):
+    """Whether a setting has a meaning beside the others."""
+    unless = {
+        ("epsilon", "square_momentum"): recipe.optimiser == "sgd",
+        ("nesterov",): recipe.optimiser != "sgd",
+        ("decay_rate",): recipe.schedule not in ("step", "exponential"),
+        ("decay_epochs",): recipe.schedule not in ("step", "exponential") or recipe.milestones,
+        ("milestones",): not recipe.milestones,
+        ("warmup_start", "warmup_prefix"): not recipe.warmup_epochs,
+        ("ema_every",): not recipe.ema_decay,
+        ("target_threshold",): recipe.loss != "bce",
+        ("erase_mode",): not recipe.erase_probability,
+        ("crop_scale", "crop_ratio", "interpolation"): recipe.crop != "resized",
+        ("crop_padding", "padding"): recipe.crop != "padded",
+        ("image_size", "test_image_size", "dropout", "name"): getattr(recipe, key) is None,
+    }
+    return not any(key in keys and void for keys, void in unless.items())
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_a_recipe_leaves_nothing_to_defaults(name):
+    stated, recipe = tomllib.loads(recipe_file(name).read_text("utf-8")), load_recipe(name)
+    wanted = {entry.name for entry in fields(Recipe) if entry.name != "name"}
+    assert set(stated) == {key for key in wanted if applies(key, recipe)}
 
 
 @pytest.mark.parametrize(
