@@ -122,7 +122,7 @@ def training_batches(
         augmentation,
         batch_size,
         Target(mean, std, device, dtype),
-        Damage(records, len(numbers) // world),
+        Damage(records, len(numbers), len(numbers) // world),
         rank,
         world,
         repeats,
@@ -163,7 +163,7 @@ def test_batches(
         size,
         batch_size,
         Target(mean, std, device, dtype),
-        Damage(records, len(records.labels) // world),
+        Damage(records, len(records.labels), len(records.labels) // world),
         rank,
         world,
     )

@@ -60,12 +60,19 @@ class Target:
 class Damage:
     """The images that couldn't be read: named when they are met first, and counted.
 
-    count: images that this rank reads, of which so many may be damaged as `check_damage` says.
+    count: images of all ranks. share: those that this rank reads in an epoch; in the next it meets
+    others. So many of what it has met may be damaged as `check_damage` says.
     """
 
     records: Records
     count: int
+    share: int
     found: dict[int, str] = field(default_factory=dict)
+    epochs: set[int] = field(default_factory=set)
+
+    def begin(self, epoch: int) -> None:
+        """Take note of an epoch that this rank begins."""
+        self.epochs.add(epoch)
 
     def add(self, reasons: dict[int, str]) -> None:
         """Take note of images by number. Raises `InputError` where it are too many."""
@@ -73,7 +80,8 @@ class Damage:
             if number not in self.found:
                 self.found[number] = f"{self.records.name(number)} ({reason})"
                 _log.warning("an image could not be read: %s", self.found[number])
-        check_damage(self.records.where, self.names, self.count)
+        met = min(self.count, self.share * max(1, len(self.epochs)))
+        check_damage(self.records.where, self.names, met)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +137,7 @@ class StreamedBatches:
 
     def epoch(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
         """See `Batches`."""
+        self.damage.begin(epoch)
         order = epoch_order(self.count, self.repeats, epoch_generator(seed, epoch)).numpy()
         again = np.arange(self.count) % self.repeats  # each repeat is drawn for anew
         seeds = image_seeds(seed, epoch, order + again * self.count)

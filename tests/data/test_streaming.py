@@ -3,6 +3,7 @@
 import io
 import tarfile
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 import senet_nas.data as data_of
 from search_space import InputError
 from senet_nas.data import SAMPLE, Augmentation, Reading, training_batches
+from senet_nas.data.streaming import Damage
 
 PLAIN = Augmentation()
 CPU = torch.device("cpu")
@@ -240,6 +242,20 @@ def test_damaged_images_are_named_counted_and_left_out(photos, tmp_path, caplog,
     _, whole = next(iter(images_of(stream(photos, batch_size=40))))
     labels = torch.cat([labels for _, labels in images_of(stream(data))])
     assert labels.bincount().sum() == 37 and whole.bincount().sum() == 40
+
+
+def test_a_rank_that_meets_other_images_each_epoch_stops_for_too_many_of_all_it_has_met():
+    records = SimpleNamespace(where="set", name=str)
+    damage = Damage(records, 4000, 1000)
+    for epoch in range(3):
+        damage.begin(epoch)
+        damage.add({number: "truncated" for number in range(10 * epoch, 10 * epoch + 10)})
+    assert len(damage.names) == 30
+    with pytest.raises(InputError, match="31 of 3000 images"):
+        damage.add({30: "truncated"})
+    damage.begin(2)  # gone on with after a stop
+    with pytest.raises(InputError, match="31 of 3000 images"):
+        damage.add({})
 
 
 def test_too_many_damaged_images_stop_training_with_the_list(photos, tmp_path):
