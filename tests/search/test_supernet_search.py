@@ -1,0 +1,362 @@
+"""Searches with one trained supernet, from the command line and through its parts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from commands import one_error, refused, senet_nas
+
+from search_space import InputError, load
+from search_space.errors import RunError
+from senet_nas.cost import cost
+from senet_nas.search import RunFolder, load_run_file
+from senet_nas.search.weight_sharing.deriving import TOLERANCE, check_target, derived
+from senet_nas.search.weight_sharing.expected_cost import ExpectedCost, one_hots
+from senet_nas.search.weight_sharing.one_shot import SUPERNET_FILE, SupernetJob, extremes
+from senet_nas.search.weight_sharing.one_shot import train_supernet as train
+from senet_nas.search.weight_sharing.paths import IN_A_ROW
+from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
+from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
+from senet_nas.search.weight_sharing.trust import se_positions
+from senet_nas.training.run_state import METRICS_FILE, STATE_FILE
+
+RUN = """
+[space]
+name = "cifar_tiny"
+
+[strategy]
+name = "nsga2"
+population_size = 3
+
+[evaluation]
+data = "{images}"
+image_size = 16
+epochs = 1
+batch_size = 24
+precision = "fp32"
+
+[resources]
+workers = 1
+
+[supernet]
+epochs = 2
+batch_size = 12
+precision = "fp32"
+images = 24
+{more}
+
+[budget]
+trials = 5
+"""
+NO_TRUST = "trust = { candidates = 0 }"
+SPACE = load("cifar_tiny")
+
+
+def write(path, images, more=NO_TRUST):
+    path.write_text(RUN.format(images=images, more=more))
+    return path
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory, images):
+    """The folder of a one-shot search that ran to its end."""
+    path = tmp_path_factory.mktemp("one_shot")
+    done = senet_nas("search", write(path / "run.toml", images), "--out", path / "out")
+    assert done.status == 0, done.stderr
+    return path / "out"
+
+
+@pytest.fixture
+def job(tmp_path, images):
+    run = load_run_file(write(tmp_path / "run.toml", images))
+    return SupernetJob(run.space, run.evaluation, run.supernet, tmp_path / "supernet")
+
+
+def checkpoint(searched):
+    return searched / "supernet" / SUPERNET_FILE
+
+
+def evaluator(searched):
+    settings = RunFolder.open(searched).run_file().evaluation
+    return SupernetEvaluator(settings, SPACE, checkpoint(searched), images=24)
+
+
+def test_a_run_trains_one_supernet_and_scores_its_trials_in_it(searched):
+    records = RunFolder.open(searched).trials()
+    assert len(records) == 5
+    assert all(record.scores and record.epochs == 0 for record in records)
+    loaded = SupernetCheckpoint.load(checkpoint(searched))
+    assert loaded.fingerprint == SPACE.fingerprint()
+    assert not (searched / "supernet" / STATE_FILE).exists()
+    lines = (searched / "supernet" / METRICS_FILE).read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    scored = evaluator(searched)
+    for record in records:
+        again, _ = scored.at_rung(SPACE.build(record.candidate))
+        assert again.scores["accuracy"] == pytest.approx(record.scores["accuracy"])
+        assert again.scores["loss"] == pytest.approx(record.scores["loss"], rel=1e-4)
+
+
+def test_a_score_is_that_of_the_network_alone_and_leaves_the_supernet_as_it_was(searched):
+    scored = evaluator(searched)
+    before = {name: t.clone() for name, t in scored.supernet.state_dict().items()}
+    candidates = [SPACE.sample(np.random.default_rng(n)) for n in (1, 2)]
+    first = [scored.at_rung(SPACE.build(c))[0].scores["loss"] for c in candidates]
+    second = [scored.at_rung(SPACE.build(c))[0].scores["loss"] for c in reversed(candidates)]
+    assert first == second[::-1]
+    for name, tensor in scored.supernet.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_norms_are_set_anew_for_each_network(searched):
+    """Not those of training: with shared statistics made useless the score is the same."""
+    scored = evaluator(searched)
+    network = SPACE.build(SPACE.sample(np.random.default_rng(3)))
+    honest = scored.at_rung(network)[0].scores["loss"]
+    with torch.no_grad():
+        for name, buffer in scored.supernet.named_buffers():
+            if name.endswith("running_var"):
+                buffer.fill_(1e6)
+    assert scored.at_rung(network)[0].scores["loss"] == pytest.approx(honest, rel=1e-6)
+
+
+def test_a_supernet_is_searched_again_under_other_limits(searched, images, tmp_path):
+    run = write(tmp_path / "run.toml", images)
+    macs = sorted(record.scores["macs"] for record in RunFolder.open(searched).trials())
+    done = senet_nas(
+        *("search", run, "--out", tmp_path / "again", "--supernet", checkpoint(searched)),
+        *("--set", f"limits.macs={macs[-1]}", "--set", "budget.trials=3", "--json"),
+    )
+    assert done.status == 0, done.stderr
+    assert not (tmp_path / "again" / "supernet").exists()
+    found = RunFolder.open(tmp_path / "again").trials()
+    assert all(record.scores["macs"] <= macs[-1] for record in found)
+
+
+def test_a_supernet_of_another_space_is_refused_naming_what_differs(searched, images, tmp_path):
+    run = write(tmp_path / "run.toml", images)
+    said = refused(
+        *("search", run, "--out", tmp_path / "o", "--supernet", checkpoint(searched)),
+        *("--set", 'space.name="cifar_mobile"'),
+    )
+    assert "another space, 'cifar_tiny'" in said
+    assert "stage" in said
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("evaluation.seed=1", "evaluation.seed must be 0, not 1"),
+        ("evaluation.validation=0.4", "evaluation.validation must be 0.2"),
+        ("evaluation.image_size=24", "evaluation.image_size must be 16"),
+    ],
+)
+def test_a_supernet_that_has_seen_the_validation_images_is_refused(
+    searched, images, tmp_path, change, named
+):
+    run = write(tmp_path / "run.toml", images)
+    said = refused(
+        *("search", run, "--out", tmp_path / "o", "--supernet", checkpoint(searched)),
+        *("--set", change),
+    )
+    assert named in said
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("supernet.strategy=nope", "allowed: "),
+        ("supernet.sampling=fair", "supernet: key"),
+        ("supernet.checkpoint=nowhere.safetensors", "no such supernet"),
+        ("supernet.trust.candidates=5", "at least 20"),
+        ("supernet.targets=[1e6]", "supernet.targets goes with darts"),
+        ("budget.epochs=3", "budget.epochs"),
+        ("strategy.name=lamarckian", "lamarckian"),
+        ("fidelity.rungs=[{epochs=1},{epochs=2}]", "fidelity"),
+    ],
+)
+def test_mistakes_are_one_line(images, tmp_path, change, named):
+    run = write(tmp_path / "run.toml", images)
+    done = senet_nas("search", run, "--out", tmp_path / "o", "--set", change)
+    assert done.status == 2
+    assert named in one_error(done.stderr.replace("training the supernet: sandwich\n", ""))
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_training_that_was_stopped_ends_as_one_that_was_not(job):
+    whole = train(job)
+    stopped = replace(job, out=job.out.with_name("stopped"), save_seconds=0.0)
+
+    def stop(report):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, on_epoch=stop)
+    assert not (stopped.out / SUPERNET_FILE).exists()
+    ended = SupernetCheckpoint.load(train(stopped)).weights
+    for name, tensor in SupernetCheckpoint.load(whole).weights.items():
+        assert torch.equal(tensor, ended[name]), name
+
+
+def test_another_training_in_the_folder_is_refused(job):
+    def stop(report):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(job, save_seconds=0.0), on_epoch=stop)
+    other = job.supernet.model_copy(update={"seed": 1})
+    with pytest.raises(InputError, match="another supernet"):
+        train(replace(job, supernet=other))
+
+
+@pytest.fixture
+def spoiled(monkeypatch):
+    """Some steps' losses become infinite: the numbers of those that do."""
+    from senet_nas.search.weight_sharing import paths
+
+    numbers = set()
+    count = 0
+    genuine = paths._BatchLearner.learn
+
+    def learn(self, candidate, teacher=None, share=1.0):
+        nonlocal count
+        if teacher is None:  # the largest, once a step
+            count += 1
+        if count - 1 in numbers and teacher is None:
+            self.images = self.images * float("nan")
+        return genuine(self, candidate, teacher, share)
+
+    monkeypatch.setattr(paths._BatchLearner, "learn", learn)
+    return numbers
+
+
+def test_a_step_without_a_finite_loss_is_skipped_and_counted(job, spoiled):
+    spoiled.update({1, 3})
+    loaded = SupernetCheckpoint.load(train(job))
+    assert loaded.skipped == 2
+    assert all(t.isfinite().all() for t in loaded.weights.values() if t.is_floating_point())
+
+
+def test_ten_in_a_row_stop_the_run_and_keep_what_was_good(job, spoiled):
+    longer = job.supernet.model_copy(update={"epochs": 8})
+    job = replace(job, supernet=longer, save_seconds=0.0)
+    spoiled.update(range(8, 8 + IN_A_ROW))
+    with pytest.raises(RunError, match=f"{IN_A_ROW} steps in a row"):
+        train(job)
+    assert (job.out / STATE_FILE).exists()
+    assert not (job.out / SUPERNET_FILE).exists()
+
+
+def macs(candidate):
+    return float(cost(SPACE.build(candidate), 16, 3).macs)
+
+
+def test_extremes_are_beyond_what_is_drawn():
+    smallest, largest = extremes(SPACE, 16, ("a", "b", "c"))
+    rng = np.random.default_rng(0)
+    drawn = [macs(SPACE.sample(rng)) for _ in range(200)]
+    assert macs(smallest) <= min(drawn) <= max(drawn) <= macs(largest)
+
+
+@pytest.mark.parametrize("axis", ["macs", "params", "activations"])
+def test_expected_cost_is_exact_for_one_network_and_the_mean_over_draws(axis):
+    expected = ExpectedCost(SPACE, axis, 16, 3)
+    rng = np.random.default_rng(0)
+    for candidate in [SPACE.sample(rng) for _ in range(10)]:
+        counted = getattr(cost(SPACE.build(candidate), 16, 3), axis)
+        assert float(expected(one_hots(SPACE, candidate))) == pytest.approx(counted, rel=1e-5)
+    probabilities = [torch.rand(len(d.options)) + 0.1 for d in SPACE.decisions]
+    probabilities = [p / p.sum() for p in probabilities]
+    drawn = [
+        getattr(cost(SPACE.build(SPACE.normalise(numbers)), 16, 3), axis)
+        for numbers in zip(
+            *(rng.choice(len(p), 3000, p=(p.double() / p.double().sum()).numpy())
+              for p in probabilities),
+            strict=True,
+        )
+    ]  # fmt: skip
+    error = np.std(drawn) / len(drawn) ** 0.5
+    assert abs(float(expected(probabilities)) - np.mean(drawn)) < 4 * error
+
+
+def test_expected_cost_has_a_gradient_in_every_decision():
+    expected = ExpectedCost(SPACE, "macs", 16, 3)
+    p = [torch.full((len(d.options),), 1 / len(d.options)) for d in SPACE.decisions]
+    p = [one.requires_grad_() for one in p]
+    gradients = torch.autograd.grad(expected(p), p)
+    assert all(float(g.max() - g.min()) > 0 for g in gradients)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
+def test_a_network_is_found_within_three_percent_of_any_target(seed, share):
+    rng = np.random.default_rng(seed)
+    least, most = (macs(end) for end in extremes(SPACE, 16, ("a", "b", "c")))
+    target = least * (most / least) ** share
+    likely = [rng.dirichlet(np.full(len(d.options), 0.3)) for d in SPACE.decisions]
+    found = derived(SPACE, likely, macs, target, seed)
+    assert abs(macs(found) / target - 1) <= TOLERANCE
+
+
+def test_without_a_target_the_likeliest_options_are_taken():
+    likely = [np.eye(len(d.options))[-1] for d in SPACE.decisions]
+    assert derived(SPACE, likely) == SPACE.normalise([len(d.options) - 1 for d in SPACE.decisions])
+
+
+def test_a_target_that_no_network_reaches_is_refused_with_the_range(images, tmp_path):
+    with pytest.raises(InputError, match="so none has"):
+        check_target(SPACE, macs, 1e12, "macs")
+    run = write(tmp_path / "run.toml", images)
+    changes = ["supernet.strategy=gumbel", "supernet.targets=[1e12]"]
+    said = refused(
+        *("search", run, "--out", tmp_path / "o"),
+        *(part for change in changes for part in ("--set", change)),
+    )
+    assert "networks of 'cifar_tiny' have" in said
+    assert not (tmp_path / "o").exists()
+
+
+def test_se_alone_differs_where_se_alone_is_asked_for():
+    positions = se_positions(SPACE)
+    names = {SPACE.decisions[position].name for position in positions}
+    assert names == {d.name for d in SPACE.decisions if d.name.endswith("_se")}
+
+
+def test_a_differentiable_run_finds_a_network_of_its_target_a_seed(images, tmp_path):
+    more = f'strategy = "gumbel"\ntargets = [700000.0]\nseeds = [0, 1]\n{NO_TRUST}'
+    run = write(tmp_path / "run.toml", images, more)
+    done = senet_nas("search", run, "--out", tmp_path / "out", "--json")
+    assert done.status == 0, done.stderr
+    records = RunFolder.open(tmp_path / "out").trials()
+    assert [record.number for record in records] == [0, 1]
+    for record in records:
+        assert abs(record.scores["macs"] / 700000 - 1) <= TOLERANCE
+        told = json.loads((tmp_path / f"out/relaxed/trial_{record.number}.json").read_text())
+        assert len(told["epochs"]) == 2
+        assert {"entropy", "no_se", "skipped", "expected"} <= told["epochs"][0].keys()
+        assert tuple(told["candidate"]) == record.candidate
+    again = senet_nas("resume", tmp_path / "out", "--json")
+    assert again.data() == done.data()
+
+
+@pytest.mark.slow
+def test_trust_says_what_scores_are_worth(images, tmp_path):
+    more = "trust = { candidates = 20, se = 4, seeds = 2, finalists = 2 }"
+    run = write(tmp_path / "run.toml", images, more)
+    done = senet_nas("search", run, "--out", tmp_path / "out", "--json")
+    assert done.status == 0, done.stderr
+    trust = done.data()["trust"]
+    assert trust["all"]["networks"] == 20
+    low, high = trust["all"]["interval"]
+    assert low <= trust["all"]["tau"] <= high
+    assert trust["se"]["networks"] == 4
+    assert len(trust["random"]) == 2
+    assert trust["verdict"]
+    assert json.loads((tmp_path / "out/trust.json").read_text()) == trust
+    again = senet_nas("resume", tmp_path / "out", "--json")
+    assert again.data()["trust"] == trust
