@@ -43,7 +43,7 @@ template <class T>
 void moments(const Shape& shape, const T* x, Table centre, float* one, float* two) {
     sums(shape, one, two, [=](auto spot) {
         return [x, centre = spot(centre)](Size at, auto& first, auto& second) {
-            const auto apart = load<decltype(spot)::count>(x + at) - centre;
+            const auto apart = stream<decltype(spot)::count>(x + at) - centre;
             first += apart;
             second += apart * apart;
         };
@@ -57,8 +57,8 @@ void squeeze(
     sums(shape, one, unused, [&](auto spot) {
         return [x, grad, z_of = affine(spot, tables)](Size at, auto& first, auto&) {
             constexpr int count = decltype(spot)::count;
-            auto y = Act::value(z_of(load<count>(x + at)));
-            if constexpr (WITH_GRAD) y *= load<count>(grad + at);
+            auto y = Act::value(z_of(stream<count>(x + at)));
+            if constexpr (WITH_GRAD) y *= stream<count>(grad + at);
             first += y;
         };
     });
@@ -69,8 +69,8 @@ void apply(const Shape& shape, const T* x, const Tables& tables, const T* shortc
     map(shape, [&](auto spot) {
         return [x, shortcut, y, z_of = affine(spot, tables)](Size at) {
             constexpr int count = decltype(spot)::count;
-            auto z = z_of(load<count>(x + at));
-            if constexpr (WITH_SHORTCUT) z += load<count>(shortcut + at);
+            auto z = z_of(stream<count>(x + at));
+            if constexpr (WITH_SHORTCUT) z += stream<count>(shortcut + at);
             store<count>(y + at, Act::value(z));
         };
     });
@@ -81,7 +81,7 @@ void apply_gated(const Shape& shape, const T* x, const Tables& tables, const T*,
     map(shape, [&](auto spot) {
         return [x, y, z_of = affine(spot, tables), gate = spot(tables.gate)](Size at) {
             constexpr int count = decltype(spot)::count;
-            store<count>(y + at, Act::value(z_of(load<count>(x + at))) * gate);
+            store<count>(y + at, Act::value(z_of(stream<count>(x + at))) * gate);
         };
     });
 }
@@ -95,10 +95,10 @@ void reduce(
         return [grad, x, shortcut, written, z_of = affine(spot, tables),
                 g_of = gradient<Act, GATED>(spot, tables)](Size at, auto& first, auto& second) {
             constexpr int count = decltype(spot)::count;
-            const auto value = load<count>(x + at);
+            const auto value = stream<count>(x + at);
             auto z = z_of(value);
-            if constexpr (WITH_SHORTCUT) z += load<count>(shortcut + at);
-            const auto g = g_of(load<count>(grad + at), z);
+            if constexpr (WITH_SHORTCUT) z += stream<count>(shortcut + at);
+            const auto g = g_of(stream<count>(grad + at), z);
             if constexpr (WITH_SHORTCUT) store<count>(written + at, g);
             first += g;
             second += g * z_of.apart(value);
@@ -120,8 +120,8 @@ void apply_backward(
         return [grad, x, dx, of_a, of_b, z_of = affine(spot, tables),
                 g_of = gradient<Act, GATED>(spot, tables)](Size at) {
             constexpr int count = decltype(spot)::count;
-            const V value = load<count>(x + at);
-            V out = g_of(load<count>(grad + at), z_of(value)) * z_of.scale;
+            const V value = stream<count>(x + at);
+            V out = g_of(stream<count>(grad + at), z_of(value)) * z_of.scale;
             if constexpr (WITH_STATISTICS) out += of_a + of_b * z_of.apart(value);
             store<count>(dx + at, out);
         };

@@ -22,6 +22,13 @@ constexpr Size PIXELS_IN_TILE = 128;   // at most added in float, tiles in doubl
 constexpr Size VALUES_IN_TILE = 2048;  // the same where contiguous
 constexpr Size PIXELS_IN_TASK = 64;    // at least, where threads share an image
 constexpr Size TASKS_PER_THREAD = 4;
+constexpr Size AHEAD = 8192;           // values from a read to what is fetched beforehand
+
+// Reads of large tensors: in strides, which processors don't foresee by themselves.
+template <int COUNT, class T> inline Lanes<COUNT> stream(const T* at) {
+    __builtin_prefetch(at + AHEAD);
+    return load<COUNT>(at);
+}
 
 struct Shape {
     Size images, channels, pixels;
