@@ -67,6 +67,9 @@ def retrain(
     tensorboard: Annotated[
         bool | None, typer.Option(help="Scalars for it; where its library is installed.")
     ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first; pays in long trainings.")
+    ] = False,
     device: Device = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure some steps, print what it takes, and stop.")
@@ -98,6 +101,7 @@ def retrain(
         start=weights,
         save_minutes=save_minutes,
         tensorboard=has_writer() if tensorboard is None else tensorboard,
+        compiled=compiled,
     )
     gpus = gpus_of_workers(gpus_per_worker, device)
     if dry_run:

@@ -31,6 +31,7 @@ class Job:
     (architecture, number of classes, image size, seed). start: weights to begin with in their
     place, and the normalisation that these expect. save_seconds: the state is kept after an
     epoch, at most so often; save_minutes: and within one. tensorboard: whether to write scalars.
+    compiled: by torch.compile, which takes a minute or more at first, and rounds otherwise.
     """
 
     architecture: Blueprint
@@ -43,6 +44,7 @@ class Job:
     save_seconds: float = 10.0
     save_minutes: float = 10.0
     tensorboard: bool = False
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         checks.seed(self.seed)
@@ -89,6 +91,8 @@ def open_job(job: Job, device: torch.device, group: Group) -> Opened:
     network = build(count)
     if job.start is not None:
         job.start.taught(batches.classes, build).into(network)
+    if job.compiled:
+        network.compile(dynamic=False)  # type: ignore[no-untyped-call]
     return Opened(job, batches, network, "test" in splits, _identity(job, batches))
 
 

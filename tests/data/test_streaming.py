@@ -249,7 +249,7 @@ def test_a_rank_that_meets_other_images_each_epoch_stops_for_too_many_of_all_it_
     damage = Damage(records, 4000, 1000)
     for epoch in range(3):
         damage.begin(epoch)
-        damage.add({number: "truncated" for number in range(10 * epoch, 10 * epoch + 10)})
+        damage.add(dict.fromkeys(range(10 * epoch, 10 * epoch + 10), "truncated"))
     assert len(damage.names) == 30
     with pytest.raises(InputError, match="31 of 3000 images"):
         damage.add({30: "truncated"})
