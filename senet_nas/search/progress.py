@@ -7,6 +7,7 @@ from typing import Any
 
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import TrialRecord, at_highest_rung
+from senet_nas.training.progress import clock
 
 
 class ConsoleProgress:
@@ -122,13 +123,6 @@ class ConsoleProgress:
     def _objectives(self) -> dict[str, Any]:
         assert self._run is not None
         return dict(self._run.objectives)
-
-
-def clock(seconds: float) -> str:
-    """75 to "1:15"."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _scores(record: TrialRecord, objectives: dict[str, Any]) -> str:

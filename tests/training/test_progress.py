@@ -1,8 +1,13 @@
+import io
+from dataclasses import replace
+
 import pytest
 
 from search_space import InputError
 from search_space.checks import parse_assignment
+from senet_nas.training.progress import TrainingProgress
 from senet_nas.training.recipe_files import recipe_of_assignments
+from senet_nas.training.state import EpochReport, StepReport
 
 
 @pytest.mark.parametrize(
@@ -52,3 +57,40 @@ def test_a_rate_is_scaled_with_the_batch_only_when_asked_and_never_in_silence():
     for wrong in ([], [*sets, "learning_rate=0.3"]):
         with pytest.raises(InputError, match="--scale-rate"):
             recipe_of_assignments("torchvision_v2", wrong, scale_rate=True)
+
+
+def steps(report, seconds):
+    return replace(report, step=report.step + 1, images=report.images + 32, seconds=seconds)
+
+
+def test_outside_of_a_terminal_there_is_a_line_an_epoch_and_one_a_minute(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    report = StepReport(1, 2, 0, 1000, 0, 0.1, 0.0, loss=2.5)
+    with TrainingProgress("se_resnet50") as progress:
+        for second in range(1, 101):
+            now[0] = float(second)
+            report = steps(report, float(second))
+            progress.after_step(report)
+        progress.after_epoch(EpochReport(1, 2, 1.5, 0.1, 1000.0, 32.0))
+        progress.after_epoch(EpochReport(2, 2, 1.25, 0.1, 1000.0, 32.0))
+    assert capsys.readouterr().err.splitlines() == [
+        # The first after ten seconds of steps: how long it will take.
+        "se_resnet50: epoch 1/2 · step 11/1000 · loss 2.500 · 32 images/s · 33:09 left",
+        "se_resnet50: epoch 1/2 · step 71/1000 · loss 2.500 · 32 images/s · 32:09 left",
+        "se_resnet50: epoch 1/2 · loss 1.500 · 32 images/s · 16:40 left",
+        "se_resnet50: epoch 2/2 · loss 1.250 · 32 images/s · 0:00 left",
+    ]
+
+
+def test_in_a_terminal_there_is_a_bar(monkeypatch):
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("COLUMNS", "160")
+    with TrainingProgress("se_resnet50") as progress:
+        progress.after_step(StepReport(1, 2, 3, 10, 96, 0.1, 2.0, loss=2.5))
+        progress.after_step(StepReport(1, 2, 4, 10, 128, 0.1, 2.0))
+        progress.after_epoch(EpochReport(1, 2, 1.5, 0.1, 1000.0, 32.0))
+    text = stream.getvalue()
+    assert "se_resnet50" in text and "step 4/10 · loss 2.500 · 64 images/s" in text

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from senet_nas.search.ablation.running import Outcome
-from senet_nas.search.progress import clock
 from senet_nas.training import EpochReport
+from senet_nas.training.progress import clock
 
 
 class AblationProgress:
