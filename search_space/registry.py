@@ -1,9 +1,9 @@
 """Finding things by name: a name is a module in a package, imported only when it is asked for.
 
 Folders named in the environment variable SENET_NAS_EXTENSIONS (separated as in PATH) may hold
-`spaces/`, `published/`, `strategies/`, `cells/`, `proxies/`, `families/`, `recipes/`, `containers/`
-and `formats/` folders of a user's own; a file in one of them counts as if it lay in the project's
-package of that name.
+`spaces/`, `published/`, `strategies/`, `one_shot/`, `differentiable/`, `cells/`, `proxies/`,
+`families/`, `recipes/`, `containers/` and `formats/` folders of a user's own; a file in one of them
+counts as if it lay in the project's package of that name.
 """
 
 from __future__ import annotations

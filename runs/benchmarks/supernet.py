@@ -312,6 +312,8 @@ def volume(scores: Sequence[dict[str, float]], beside: Sequence[dict[str, float]
     """Hypervolume with the worst of all as the reference point."""
     import moocore
 
+    if not scores:
+        return 0.0
     return float(moocore.hypervolume(_losses(scores), ref=_losses(beside).max(axis=0)))
 
 

@@ -26,7 +26,8 @@ SCORING_SHARE = 1 / 3  # of a training image's time, for one that is only scored
 class Estimate:
     """trial_seconds: the median candidate's, with its worker alone on the machine; of rungs, by
     how many trials reach each. workers: at a time on this machine. trials: by the budget.
-    total_seconds: of the whole run."""
+    total_seconds: of the whole run. supernet_seconds, trust_seconds: of a one-shot run, of training
+    the supernet and of what its scores are held against."""
 
     training_images: int
     validation_images: int
@@ -34,10 +35,12 @@ class Estimate:
     workers: int
     trials: int
     total_seconds: float
+    supernet_seconds: float | None = None
+    trust_seconds: float | None = None
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
+        """Plain data for JSON, without what isn't of this run."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def estimate(run: RunFile) -> Estimate:
@@ -59,6 +62,8 @@ def estimate(run: RunFile) -> Estimate:
         for c in asked
     )
     training, validation = len(evaluator.training), len(evaluator.validation)
+    if run.supernet is not None:
+        return _of_supernet(run, training, validation, rate, workers)
     epochs = run.epochs_a_trial()
     seconds = (epochs * training + SCORING_SHARE * validation) / rate
     trials = min(run.budget.trials or space.size(), space.size())
@@ -68,6 +73,40 @@ def estimate(run: RunFile) -> Estimate:
         trials = min(trials, math.ceil(run.budget.seconds * workers / seconds))
     total = seconds * trials / workers
     return Estimate(training, validation, round(seconds, 2), workers, trials, round(total, 1))
+
+
+def _of_supernet(
+    run: RunFile, training: int, validation: int, rate: float, workers: int
+) -> Estimate:
+    """rate: images a second of training a candidate alone."""
+    from senet_nas.search.weight_sharing.estimate import training_seconds
+
+    assert run.supernet is not None
+    supernet, wanted = training_seconds(run), run.supernet.trust
+    seconds = SCORING_SHARE * (run.supernet.images + validation) / rate
+    trials = min(run.budget.trials or run.space.open().size(), run.space.open().size())
+    if run.budget.seconds is not None:
+        left = max(0.0, run.budget.seconds - supernet)
+        trials = min(trials, math.ceil(left * workers / seconds))
+    trust = 0.0
+    if wanted.candidates:
+        epochs = wanted.epochs or run.epochs_in_full()
+        alone = (epochs * training + SCORING_SHARE * validation) / rate
+        finalists = wanted.finalists * alone
+        searched = supernet * workers + trials * seconds + finalists
+        ranked = wanted.candidates + wanted.se
+        trust = (ranked * (alone + seconds) + finalists + wanted.seeds * searched) / workers
+    total = supernet + seconds * trials / workers + trust
+    return Estimate(
+        training,
+        validation,
+        round(seconds, 2),
+        workers,
+        trials,
+        round(total, 1),
+        round(supernet, 1),
+        round(trust, 1),
+    )
 
 
 def images_per_second(

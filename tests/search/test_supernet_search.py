@@ -344,6 +344,47 @@ def test_a_differentiable_run_finds_a_network_of_its_target_a_seed(images, tmp_p
     assert again.data() == done.data()
 
 
+def test_a_dry_run_says_what_the_supernet_takes(images, tmp_path):
+    run = write(tmp_path / "run.toml", images, "trust = { candidates = 20 }")
+    told = senet_nas("search", run, "--out", tmp_path / "o", "--dry-run", "--json").data()
+    assert told["supernet_seconds"] > 0
+    assert told["trust_seconds"] > told["supernet_seconds"]
+    assert told["total_seconds"] > told["trust_seconds"]
+    assert not (tmp_path / "o").exists()
+
+
+WIDEST = """
+class Strategy:
+    \"\"\"The largest network alone learns.\"\"\"
+
+    def __init__(self, space, smallest, largest, seed=0, share=1.0):
+        self.largest, self.share = largest, share
+
+    def step(self, supernet, number):
+        supernet.learn(self.largest, share=self.share)
+"""
+
+
+def test_a_one_shot_strategy_is_one_file(tmp_path, images, job, monkeypatch):
+    (tmp_path / "own" / "one_shot").mkdir(parents=True)
+    (tmp_path / "own" / "one_shot" / "widest.py").write_text(WIDEST)
+    monkeypatch.setenv("SENET_NAS_EXTENSIONS", str(tmp_path / "own"))
+    run = write(tmp_path / "run.toml", images, f'strategy = "widest"\nshare = 0.5\n{NO_TRUST}')
+    section = load_run_file(run).supernet
+    loaded = SupernetCheckpoint.load(train(replace(job, supernet=section)))
+    assert loaded.training["settings"] == {"share": 0.5}
+    said = refused("search", run, "--out", tmp_path / "o", "--set", "supernet.shares=2")
+    assert "share" in said
+
+
+@pytest.mark.slow
+def test_two_workers_train_one_supernet_together(images, tmp_path):
+    run = write(tmp_path / "run.toml", images)
+    done = senet_nas("search", run, "--out", tmp_path / "o", "--set", "supernet.workers=2")
+    assert done.status == 0, done.stderr
+    assert len(RunFolder.open(tmp_path / "o").trials()) == 5
+
+
 @pytest.mark.slow
 def test_trust_says_what_scores_are_worth(images, tmp_path):
     more = "trust = { candidates = 20, se = 4, seeds = 2, finalists = 2 }"
