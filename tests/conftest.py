@@ -6,12 +6,20 @@ import pytest
 import torch
 from commands import Folder, senet_nas, write_images, write_run
 
+from senet_nas.nn.user_cache import default_cache
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_home(tmp_path_factory):
-    """Decoded images are kept here, by this process and those that it starts."""
+    """Decoded images are kept here, by this process and those that it starts; kernels, which take
+    a minute to build, where the user keeps them."""
     before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    kernels = default_cache() / "kernels"
+    home = tmp_path_factory.mktemp("cache")
+    os.environ["XDG_CACHE_HOME"] = str(home)
+    kernels.mkdir(parents=True, exist_ok=True)
+    default_cache().mkdir()
+    (default_cache() / "kernels").symlink_to(kernels)
     yield
     if before is None:
         del os.environ["XDG_CACHE_HOME"]

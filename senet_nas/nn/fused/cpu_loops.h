@@ -102,7 +102,7 @@ template <class Make> void map(const Shape& shape, const Make& make) {
     if (!shape.channels_last) {
         over_planes(shape, [&](Size image, Size channel) {
             const auto wide = make(PlaneSpot<WIDEST>{image, channel});
-            const auto single = make(PlaneSpot<1>{image, channel});
+            const auto single = make(ChannelsSpot<1>{image, channel});
             Size at = (image * channels + channel) * pixels;
             const Size end = at + pixels;
             for (; at + WIDEST <= end; at += WIDEST) wide(at);
@@ -149,7 +149,7 @@ template <class Make>
 void sums_of_planes(const Shape& shape, float* one, float* two, const Make& make) {
     over_planes(shape, [&](Size image, Size channel) {
         const auto add = make(PlaneSpot<WIDEST>{image, channel});
-        const auto add_single = make(PlaneSpot<1>{image, channel});
+        const auto add_single = make(ChannelsSpot<1>{image, channel});
         const Size plane = image * shape.channels + channel;
         double total_one = 0.0, total_two = 0.0;
         for (Size tile = 0; tile < shape.pixels; tile += VALUES_IN_TILE) {
