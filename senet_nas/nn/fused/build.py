@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 SOURCES = ("cpu.cpp", "cpu_loops.h", "cpu_numbers.h")
 # The sources say themselves what is done in vectors.
-FLAGS = ("-std=c++20", "-O2", "-fno-tree-vectorize", "-march=native", "-fopenmp", "-fPIC", "-shared",
-         "-fno-math-errno", "-fno-trapping-math")  # fmt: skip
+FLAGS = ("-std=c++20", "-O2", "-fno-tree-vectorize", "-march=native", "-fopenmp",
+         "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math")  # fmt: skip
 WIDE = "-mprefer-vector-width=512"  # x86 alone; GCC takes half of AVX-512 by itself
 BUILD_SECONDS = 300.0  # a compiler that takes longer is given up
 

@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from senet_nas.nn.fused.build import BuildError, library
+from senet_nas.nn.fused.build import library
 from senet_nas.nn.fused.primitives import ACTS, Kernels
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def available(dtype: torch.dtype) -> bool:
     none, one logged line says why."""
     try:
         _library(dtype)
-    except (BuildError, OSError) as error:
+    except (RuntimeError, OSError) as error:
         log.warning("plain modules are used on the CPU, for want of fused kernels: %s", error)
         return False
     return True
