@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -205,12 +206,26 @@ def _start_ray() -> None:
         "logging_level": "ERROR",
         "runtime_env": {"env_vars": passed} if passed else None,
     }
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**common)
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            _knock(address)
+            ray.init(**common)
+        except OSError as error:  # a ConnectionError is one
+            raise InputError(
+                f"RAY_ADDRESS: no cluster can be reached at {address}; where it asks for a token, "
+                "set RAY_AUTH_MODE=token"
+            ) from error
     else:
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         # "local": not a cluster that somebody started on this machine for something else.
         ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` where nobody listens at host:port; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), 10).close()
 
 
 _PASSED = (EXTENSIONS_VARIABLE, TRUST_VARIABLE, "XDG_CACHE_HOME")
