@@ -1,6 +1,6 @@
 """What SE costs in time: networks with it over the same without, ours beside timm's.
 
-    python runs/benchmarks/se_overhead.py [--threads N] [--rounds N] [--only KEY ...]
+    python runs/benchmarks/se_overhead.py [--threads N] [--rounds N] [--only KEY ...] [--clock cpu]
     python runs/benchmarks/se_overhead.py --device cuda --batch 256
 
 Prints one JSON line. Each ratio is the median over rounds in which the networks take turns in one
@@ -13,7 +13,8 @@ channels_last, fused SGD), 224 x 224, batch 16. `infer_bf16_b16`, `infer_bf16_b1
 timm's networks, under `without_se_vs_timm` images/s of our `resnet50` over those of timm's: so that
 no ratio is won by a slow network without SE. On a GPU `train_bf16` alone, and `kernels`: gigabytes
 per second of each fused map on (batch, 256, 56, 56), and its share of the memory's peak. Inputs are
-random: times don't depend on them.
+random: times don't depend on them. `--clock cpu` counts the process's CPU time instead of the
+wall's, for a machine that does other things as well.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from senet_nas.training.step import Context, take_step
 CLASSES = 1000
 Step = Callable[[], object]
 Times = dict[str, list[float]]
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 OURS = {"resnet50": "resnet50", "se_resnet50": "se_resnet50"}
 TIMMS = {"timm_resnet50": "resnet50", "timm_seresnet50": "seresnet50"}
@@ -61,6 +63,7 @@ def main() -> None:
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
+        "clock": arguments.clock,
         "rounds": arguments.rounds,
         "batch": arguments.batch,
         "timm": {},
@@ -79,6 +82,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16, help="of ResNet-50's training step")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0: torch's default")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     keys = ("train_bf16", "train_fp32", "infer_bf16_b16", "infer_bf16_b1", "cifar_train_bf16")
     parser.add_argument("--only", nargs="+", choices=keys)
     arguments = parser.parse_args()
@@ -88,8 +92,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure(key: str, line: dict[str, Any], arguments: Any, device: torch.device) -> None:
+    clock = CLOCKS[arguments.clock]
     if key == "cifar_train_bf16":
-        times = _interleaved(_cifar_steps(device), 3 * arguments.rounds, device)
+        times = _interleaved(_cifar_steps(device), 3 * arguments.rounds, device, clock)
         line[key] = _ratio(times["se_resnet20"], times["resnet20"])
         line["cifar_vs_plain_eager"] = _ratio(times["se_resnet20"], times["resnet20_plain"])
     else:
@@ -99,7 +104,7 @@ def _measure(key: str, line: dict[str, Any], arguments: Any, device: torch.devic
         else:
             steps = dict(_inference_steps(int(key.rpartition("b")[2]), dtype, device))
         rounds = arguments.rounds if key.startswith("train") else 3 * arguments.rounds
-        times = _interleaved(steps, rounds, device)
+        times = _interleaved(steps, rounds, device, clock)
         line[key] = _ratio(times["se_resnet50"], times["resnet50"])
         line["timm"][key] = _ratio(times["timm_seresnet50"], times["timm_resnet50"])
         if key == "train_bf16":
@@ -198,17 +203,22 @@ def _images(batch: int, side: int, dtype: torch.dtype, device: torch.device) -> 
     return images.to(device, dtype).contiguous(memory_format=torch.channels_last)
 
 
-def _interleaved(steps: dict[str, Step], rounds: int, device: torch.device) -> Times:
+def _interleaved(
+    steps: dict[str, Step],
+    rounds: int,
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Times:
     """Seconds of each step, round by round, after warm-up."""
     times: Times = {name: [] for name in steps}
     for number in range(-2, rounds):
         for name, step in steps.items():
             _synchronise(device)
-            started = time.perf_counter()
+            started = clock()
             step()
             _synchronise(device)
             if number >= 0:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(clock() - started)
     return times
 
 
