@@ -164,7 +164,8 @@ def test_twins_are_trained_in_pairs_and_compared_with_their_spread(
             assert lines(out / kind / f"seed-{seed}" / "metrics.jsonl") == 2
     again = senet_nas(*arguments, "--with-twin", "--seeds", 2, "--seed", 5, "--json")
     assert again.data() == data and "epoch" not in again.stderr
-    # Both begin with the same weights outside of SE.
+    shown = senet_nas(*arguments, "--with-twin", "--seeds", 2, "--seed", 5).stdout
+    assert "with-se, test top-1" in shown and "gain of SE" in shown
     one = senet_nas(*arguments, "--with-twin", "--seeds", 1, "--seed", 5, "--json")
     assert one.data()["gain_of_se"]["low"] is None and "no spread known" in one.stderr
 

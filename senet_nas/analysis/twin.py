@@ -51,6 +51,20 @@ class Twins:
             "gain_of_se": gain | {"confidence": CONFIDENCE, "verdict": found.verdict},
         }
 
+    def to_rows(self) -> dict[str, str]:
+        """What a table shows: accuracies in the order of seeds, parameters, the gain."""
+        rows = {
+            f"{kind}, test top-1": " ".join(f"{value:.2f}" for value in by_seed.values())
+            for kind, by_seed in self.top1.items()
+        }
+        rows |= {f"{kind}, parameters": f"{count:,}" for kind, count in self.params.items()}
+        return rows | {"gain of SE": str(self).partition(": ")[2], "verdict": self.verdict}
+
+    @property
+    def verdict(self) -> str:
+        """What may be said of SE's error against its twin's."""
+        return self.difference.verdict
+
     def __str__(self) -> str:
         data = self.to_data()["gain_of_se"]
         if data["low"] is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from senet_nas.cli.options import Data, DecodeWorkers, Device, Json, Sets
 from senet_nas.cli.output import show_values
 
 if TYPE_CHECKING:
+    from senet_nas.analysis.twin import Twins
     from senet_nas.training.job import Job
     from senet_nas.training.retrain import RetrainResult
 
@@ -110,11 +111,11 @@ def retrain(
         show_values(f"{choice.label} by {resolved.name}", plan.to_data(), as_json)
         return
     if with_twin:
-        data_of_result = _train_twins(job, range(seed, seed + seeds), device, workers, gpus, note)
+        twins = _train_twins(job, range(seed, seed + seeds), device, workers, gpus, note)
+        shown = twins.to_data() if as_json else twins.to_rows()
     else:
-        result = _train("retrain", job, device, workers, gpus, note)
-        data_of_result = result.to_data(job.out)
-    show_values(f"retrained {choice.label}", data_of_result, as_json)
+        shown = _train("retrain", job, device, workers, gpus, note).to_data(job.out)
+    show_values(f"retrained {choice.label}", shown, as_json)
     print(f"written: {choice.out}", file=sys.stderr)
 
 
@@ -145,7 +146,7 @@ def _train(
 
 def _train_twins(
     job: Job, seeds: range, device: str | None, workers: int, gpus: float, note: str | None
-) -> dict[str, Any]:
+) -> Twins:
     """All pairs; each training shows its progress, the last line what they say together."""
     from senet_nas.analysis.twin import train_twins
 
@@ -154,7 +155,7 @@ def _train_twins(
         job, seeds, lambda label, one: _train(label, one, device, workers, gpus, None), workers
     )
     _say(str(twins))
-    return twins.to_data()
+    return twins
 
 
 def _say(text: str | None) -> None:
