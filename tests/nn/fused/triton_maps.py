@@ -55,7 +55,7 @@ def test_maps_in_several_parts(layout, monkeypatch):
     case = {"images": 2, "channels": 20, "height": 9, "width": 13, "dtype": torch.float32,
             "layout": layout, "act": "silu", "rows": "each", "seed": 3}  # fmt: skip
     grid, _ = triton_kernels._Layout(tensors(case)["x"]).rows()
-    assert grid[2] > 3
+    assert grid[2] > 1
     compared(case)
 
 
