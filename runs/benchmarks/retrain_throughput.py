@@ -15,9 +15,12 @@ channels last). IMAGENET: photos in a folder or archive, repeated to the length 
   prefetcher and N workers, cuDNN's benchmark mode, TF32. `memory`: the same batch again and again,
   normalised before, with nothing done to it. `timm_loop_*`: the same loop with our network.
 
-Ratios are of medians over rounds in which variants take turns. `cifar`: as many epochs of
-`cifar_200ep` (its schedule cut to them) as fit into so many seconds by the speed of the third
-epoch of a trial training, then the accuracy on all test images. Each prints one JSON line.
+`ahead_is_exact`: whether batches made ready beside a step are those made in its way. Ratios are of
+medians over rounds in which variants take turns.
+
+`cifar`: as many epochs of `cifar_200ep` (its schedule cut to them) as fit into so many seconds by
+the speed of the third epoch of a trial training, then the accuracy on all test images. Each prints
+one JSON line.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,7 @@ from torch import Tensor, nn
 
 from search_space import published
 from senet_nas.data import Batches, Reading
+from senet_nas.data.ahead import ahead
 from senet_nas.data.load import open_images
 from senet_nas.training import Recipe, load_recipe, retrain, seeded_network
 from senet_nas.training.group import ALONE
@@ -106,7 +111,19 @@ def _steps(given: argparse.Namespace, device: torch.device, folder: Path) -> dic
         if name.startswith("ours")
     }
     settings = {"batch": given.batch, "steps": given.steps, "rounds": given.rounds}
+    settings["ahead_is_exact"] = _ahead_is_exact(given, files, device)
     return settings | {name: round(rate, 1) for name, rate in medians.items()} | ratios
+
+
+def _ahead_is_exact(given: argparse.Namespace, files: Path, device: torch.device) -> bool:
+    recipe = load_recipe("senet2018", {"batch_size": given.batch})
+    batches = _opened(files, Reading("stream", 2), recipe, device)
+    plain = list(islice(batches.epoch(0, 0), 3))
+    early = list(islice(ahead(batches.epoch(0, 0), device), 3))
+    return all(
+        torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels)
+        for one, other in zip(plain, early, strict=True)
+    )
 
 
 class _EnoughError(Exception):
