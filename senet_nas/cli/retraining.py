@@ -105,6 +105,8 @@ def retrain(
         compiled=compiled,
     )
     gpus = gpus_of_workers(gpus_per_worker, device)
+    if workers == 1:  # several are given theirs by Ray, perhaps elsewhere
+        device = device or ("cuda" if gpus else "cpu")
     if dry_run:
         plan = measured_plan(job, device, workers)
         _say(note)
