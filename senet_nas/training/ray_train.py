@@ -41,6 +41,7 @@ from senet_nas.training.relay import Relay, relayed
 from senet_nas.training.state import EpochReport, NonFiniteLossError, StepReport
 
 OBJECT_STORE_BYTES = 200 * 2**20
+FRUITLESS_TRIES = 3
 _FAILURE_FILE = ".failure.json"
 _RAY_FOLDER = ".ray"
 _ERRORS: dict[str, type[Exception]] = {
@@ -60,8 +61,8 @@ def train_together(
     them begins with.
 
     Uses Ray where this process has started it, the cluster at RAY_ADDRESS where that is set, and
-    else starts Ray on this machine. A failure is followed by another try for as long as tries get
-    further than the one before. Raises `InputError` where there isn't room for the workers, and
+    else starts Ray on this machine. A failure is followed by another try, until three in a row have
+    kept no further state. Raises `InputError` where there isn't room for the workers, and
     for what a worker finds wrong, and `RunError` where workers die without getting on.
     """
     (job.out / _FAILURE_FILE).unlink(missing_ok=True)
@@ -90,7 +91,8 @@ def train_together(
 
 
 def _fit(trainer: Any, out: Path) -> None:
-    """Run a trainer, again where workers died after they had got on."""
+    """Run a trainer, again where workers died, until several tries in a row have got nowhere."""
+    fruitless = 0
     while True:
         before = _position(out)
         error = _in_a_thread(trainer.fit)
@@ -99,9 +101,12 @@ def _fit(trainer: Any, out: Path) -> None:
             return
         if not isinstance(error, ray.train.TrainingFailedError):
             raise error
-        if _position(out) == before:
+        fruitless = fruitless + 1 if _position(out) == before else 0
+        if fruitless == FRUITLESS_TRIES:
             last = str(error).strip().splitlines()[-1]
-            raise RunError(f"the workers failed before they kept any progress: {last}")
+            raise RunError(
+                f"workers failed {fruitless} times in a row before they kept any progress: {last}"
+            )
 
 
 def _in_a_thread(call: Callable[[], object]) -> BaseException | None:
