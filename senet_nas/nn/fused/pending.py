@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from senet_nas.nn.fused.primitives import ACTS as FUNCTIONS
 from senet_nas.nn.fused.primitives import Kernels, kernels_for
 from senet_nas.nn.fused.switch import is_plain
 from senet_nas.nn.fused.tail import layout, like, normalise
@@ -47,6 +49,8 @@ class Pending:
 
     def value(self) -> Tensor:
         """What was put off, computed."""
+        if self.x.is_cuda and not self._pays_on_gpus():
+            return self._plainly()
         return normalise(
             self.x,
             self.norm,
@@ -56,6 +60,21 @@ class Pending:
             act=self.act or "identity",
             acts_before_se=self.acts_before_se,
         )
+
+    def _pays_on_gpus(self) -> bool:
+        """Whether fewer passes over memory outweigh the starts of small kernels. cuDNN's batch
+        norm with an activation behind it is as good; with SE or a sum it isn't."""
+        return self.se is not None or self.shortcut is not None
+
+    def _plainly(self) -> Tensor:
+        """By the library's functions, one after another."""
+        y: Tensor = self.norm(self.x)
+        if self.shortcut is not None:
+            y = self.shortcut + y
+        if self.act is None or self.act == "identity":
+            return y
+        # In place where the gradient doesn't need what was there before.
+        return F.relu_(y) if self.act == "relu" else FUNCTIONS[self.act](y)
 
     def activated(self, act: str) -> Pending | None:
         """With an activation behind it; None where it can't be put off further."""

@@ -29,7 +29,7 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 # What `act` may be: the names of `senet_nas.nn.layers.ACTIVATIONS`.
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -123,9 +123,40 @@ class ApplyBackward(Protocol):
     ) -> Tensor: ...
 
 
+def affine(
+    first: Tensor, second: Tensor, norm: nn.BatchNorm2d, centre: Tensor, count: int, momentum: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Batch norm's scale and shift from sums (N, C) over `count` values in all, as Ioffe and
+    Szegedy's algorithm 1 (arXiv 1502.03167) has them, with the mean of x - centre and the inverse
+    deviation: (C,) each. Brings the running statistics on."""
+    mean = first.sum(0).div_(count)
+    variance = second.sum(0).div_(count).addcmul_(mean, mean, value=-1)
+    inverse = (variance + norm.eps).rsqrt_()
+    scale = inverse * norm.weight
+    shift = torch.addcmul(norm.bias, mean, scale, value=-1)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.lerp_(mean + centre, momentum)
+    norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
+    return scale, shift, mean, inverse
+
+
+def affine_backward(
+    of_scale: Tensor, of_shift: Tensor, mean: Tensor, inverse: Tensor, weight: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of the sums, the same for all images, and of the norm's weight: (C,) each."""
+    whole = torch.addcmul(of_scale, mean, of_shift, value=-1)
+    of_weight = whole * inverse
+    product = weight * inverse
+    # Of the variance: -1/2 * of_weight * weight * inverse^2.
+    of_second = (of_weight * product).mul_(inverse).mul_(-0.5 / count)
+    of_first = (product * of_shift).mul_(-1 / count).addcmul_(mean, of_second, value=-2)
+    return of_first, of_second, of_weight
+
+
 @dataclass(frozen=True)
 class Kernels:
-    """One implementation of the maps."""
+    """One implementation of the maps, and of batch norm's few values between them."""
 
     name: str
     moments: Moments
@@ -133,6 +164,8 @@ class Kernels:
     apply: Apply
     reduce: Reduce
     apply_backward: ApplyBackward
+    affine: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]] = affine
+    affine_backward: Callable[..., tuple[Tensor, Tensor, Tensor]] = affine_backward
 
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)

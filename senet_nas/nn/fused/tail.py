@@ -73,7 +73,7 @@ def normalise(
         x = Source.apply(x, link, False)  # type: ignore[no-untyped-call]
     if batch:
         scale, shift = BatchAffine.apply(  # type: ignore[no-untyped-call]
-            first, second, norm.weight, norm.bias, norm, link.centre, pixels
+            first, second, norm.weight, norm.bias, norm, link, pixels
         )
     else:
         scale, shift = _of_running(norm)
@@ -135,8 +135,7 @@ def _excitation(se: SqueezeExcitation, squeezed: Tensor) -> Tensor:
 
 
 class BatchAffine(Function):
-    """Batch norm's scale and shift (1, C) from the sums (N, C), as Ioffe and Szegedy's algorithm 1
-    (arXiv 1502.03167) has them; brings the running statistics on.
+    """Batch norm's scale and shift (1, C) from the sums (N, C), by `primitives.affine`.
 
     Written out both ways, as autograd takes ten times as long for these few values.
     """
@@ -149,45 +148,31 @@ class BatchAffine(Function):
         weight: Tensor,
         bias: Tensor,
         norm: nn.BatchNorm2d,
-        centre: Tensor,
+        link: Link,
         pixels: int,
     ) -> tuple[Tensor, Tensor]:
         count = first.shape[0] * pixels
-        mean = first.sum(0).div_(count)  # of x - centre
-        variance = second.sum(0).div_(count).addcmul_(mean, mean, value=-1)
-        inverse = (variance + norm.eps).rsqrt_()
-        scale = inverse * weight
-        shift = torch.addcmul(bias, mean, scale, value=-1)
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.add_(1)
+        momentum = norm.momentum
+        if momentum is None:  # the plain mean over all batches
+            momentum = 1.0 / float(norm.num_batches_tracked)
+        scale, shift, mean, inverse = link.kernels.affine(
+            first, second, norm, link.centre, count, momentum
+        )
         ctx.save_for_backward(mean, inverse, weight)
-        ctx.images, ctx.count = first.shape[0], count
-        _keep_running(norm, mean + centre, variance, count)
+        ctx.images, ctx.count, ctx.kernels = first.shape[0], count, link.kernels
         return scale[None], shift[None]
 
     @staticmethod
     def backward(ctx: Any, of_scale: Tensor, of_shift: Tensor) -> Any:
         _refuse_second()
         mean, inverse, weight = ctx.saved_tensors
-        of_scale, of_shift = of_scale[0], of_shift[0]
-        whole = torch.addcmul(of_scale, mean, of_shift, value=-1)
-        of_weight = whole * inverse
-        product = weight * inverse
-        # Of the variance: -1/2 * of_weight * weight * inverse^2.
-        of_second = (of_weight * product).mul_(inverse).mul_(-0.5 / ctx.count)
-        of_first = (product * of_shift).mul_(-1 / ctx.count).addcmul_(mean, of_second, value=-2)
+        of_first, of_second, of_weight = ctx.kernels.affine_backward(
+            of_scale[0], of_shift[0], mean, inverse, weight, ctx.count
+        )
         expanded = (one.expand(ctx.images, -1) for one in (of_first, of_second))
-        return (*expanded, of_weight, of_shift, None, None, None)
-
-
-def _keep_running(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked.add_(1)
-    momentum = norm.momentum
-    if momentum is None:  # the plain mean over all batches
-        momentum = 1.0 / float(norm.num_batches_tracked)
-    norm.running_mean.lerp_(mean, momentum)
-    norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
+        return (*expanded, of_weight, of_shift[0], None, None, None)
 
 
 class Source(Function):

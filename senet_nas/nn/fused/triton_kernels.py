@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from senet_nas.nn.fused.primitives import Kernels
 
@@ -37,6 +37,12 @@ def _code() -> Any:
     from senet_nas.nn.fused import triton_code
 
     return triton_code
+
+
+def _affine_code() -> Any:
+    from senet_nas.nn.fused import triton_code_affine
+
+    return triton_code_affine
 
 
 class _Layout:
@@ -213,6 +219,41 @@ def _apply_backward(
     return dx
 
 
+_AFFINE_CHANNELS = 32  # of a program
+_AFFINE_IMAGES = 64
+
+
+def _affine(
+    first: Tensor, second: Tensor, norm: nn.BatchNorm2d, centre: Tensor, count: int, momentum: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See `primitives.affine`: one start in place of fourteen."""
+    images, channels = first.shape
+    scale, shift, mean, inverse = torch.empty((4, channels), device=first.device)
+    with _on(first):
+        _affine_code().batch_affine[(_parts(channels, _AFFINE_CHANNELS),)](
+            *(first, second, norm.weight, norm.bias, centre, norm.running_mean, norm.running_var),
+            *(scale, shift, mean, inverse, images, channels, float(count), norm.eps, momentum),
+            BLOCK_C=_AFFINE_CHANNELS,
+            BLOCK_N=_AFFINE_IMAGES,
+        )
+    return scale, shift, mean, inverse
+
+
+def _affine_backward(
+    of_scale: Tensor, of_shift: Tensor, mean: Tensor, inverse: Tensor, weight: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `primitives.affine_backward`."""
+    channels = len(mean)
+    of_first, of_second, of_weight = torch.empty((3, channels), device=mean.device)
+    with _on(mean):
+        _affine_code().batch_affine_backward[(_parts(channels, 256),)](
+            *(of_scale.contiguous(), of_shift.contiguous(), mean, inverse, weight),
+            *(of_first, of_second, of_weight, channels, float(count)),
+            BLOCK_C=256,
+        )
+    return of_first, of_second, of_weight
+
+
 def _on(x: Tensor) -> Any:
     """Inside, programs start on the tensor's GPU."""
     from contextlib import nullcontext
@@ -220,4 +261,13 @@ def _on(x: Tensor) -> Any:
     return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
 
 
-KERNELS = Kernels("triton", _moments, _squeeze, _apply, _reduce, _apply_backward)
+KERNELS = Kernels(
+    "triton",
+    _moments,
+    _squeeze,
+    _apply,
+    _reduce,
+    _apply_backward,
+    _affine,
+    _affine_backward,
+)

@@ -76,3 +76,28 @@ def test_sums_are_the_same_each_time():
     values = {name: tensor.to(DEVICE) for name, tensor in tensors(case).items()}
     first, second = (calls(triton_kernels.KERNELS, case, values) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("channels", [3, 40])
+def test_batch_norms_few_values(channels):
+    """Scale, shift, running statistics, and the gradients, as in plain torch in float64."""
+    generator = torch.Generator().manual_seed(channels)
+    images, count = 70, 70 * 9
+
+    def drawn(*size):
+        return torch.randn(*size, generator=generator)
+
+    norms = [torch.nn.BatchNorm2d(channels, device=DEVICE) for _ in range(2)]
+    norms[1].double()
+    first, second = drawn(images, channels), 9 + drawn(images, channels).abs()
+    centre, of_scale, of_shift = drawn(channels), drawn(channels), drawn(channels)
+    found = []
+    for norm, kernels in zip(norms, (triton_kernels.KERNELS, reference), strict=True):
+        dtype = norm.weight.dtype
+        values = [t.to(DEVICE, dtype) for t in (first, second, centre, of_scale, of_shift)]
+        with torch.no_grad():
+            made = kernels.affine(*values[:2], norm, values[2], count, 0.1)
+            back = kernels.affine_backward(*values[3:], made[2], made[3], norm.weight, count)
+        found.append([*made, *back, norm.running_mean, norm.running_var])
+    for one, two in zip(*found, strict=True):
+        close(one.cpu(), two.cpu(), 1e-5, float(two.abs().max()))
