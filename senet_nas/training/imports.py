@@ -32,6 +32,7 @@ def import_checkpoint(
     source = load_source(reference, num_classes, weights, seed)
     size = source.image_size or IMAGENET_SIZE
     network, architecture = import_network(source.model, size)
+    cut = {"crop_pct": source.crop_pct, "interpolation": source.interpolation}
     outputs = source.model_outputs()
     return Checkpoint(
         architecture,
@@ -45,6 +46,7 @@ def import_checkpoint(
             **_library(reference),
             "weights": _told(weights, seed),
             "weights_sha256": weights_hash(source.model),
+            **{key: value for key, value in cut.items() if value is not None},
         },
     )
 

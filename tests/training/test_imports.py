@@ -44,6 +44,16 @@ def test_it_says_where_it_is_from(weights):
     assert other["weights"] == "random, seed 0"
 
 
+def test_images_are_cut_as_the_library_evaluates_them(weights):
+    of_timm = import_checkpoint("timm:mobilenetv3_small_050", weights[1])
+    config = timm.data.resolve_data_config({}, model=weights[0])
+    assert (of_timm.test_crop, of_timm.test_interpolation) == (config["crop_pct"], "bicubic")
+    assert config["interpolation"] == "bicubic" and config["crop_pct"] < 1
+    of_torchvision = import_checkpoint("torchvision:mnasnet0_5", "random", 3)
+    assert of_torchvision.test_crop == 224 / 256
+    assert of_torchvision.test_interpolation == "bilinear"
+
+
 def test_imagenets_classes_have_the_names_of_its_folders():
     checkpoint = import_checkpoint("torchvision:mnasnet0_5", "random")
     assert len(checkpoint.classes) == 1000

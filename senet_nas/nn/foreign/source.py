@@ -47,9 +47,10 @@ Three = tuple[float, float, float]
 class Source:
     """A model with the preprocessing that its weights expect.
 
-    image_size: in pixels; mean, std: of each channel, 0 to 1; None for a function's. classes:
-    names in the order of the logits (WordNet ids for ImageNet, as its folders are named), None
-    where they aren't known.
+    image_size: in pixels; mean, std: of each channel, 0 to 1; crop_pct: the side of the centre that
+    is taken over the shorter side that an image is brought to by `interpolation`; None for a
+    function's. classes: names in the order of the logits (WordNet ids for ImageNet, as its folders
+    are named), None where they aren't known.
     """
 
     model: nn.Module
@@ -58,6 +59,8 @@ class Source:
     mean: Three | None = None
     std: Three | None = None
     classes: tuple[str, ...] | None = None
+    crop_pct: float | None = None
+    interpolation: str | None = None
 
     def model_outputs(self) -> int:
         """The number of logits."""
@@ -116,7 +119,14 @@ def _from_timm(name: str, num_classes: int | None, weights: str) -> Source:
     config = resolve_data_config({}, model=model)
     mean, std = config["mean"], config["std"]
     return Source(
-        model, f"timm:{name}", config["input_size"][-1], mean, std, _imagenet_classes(model)
+        model,
+        f"timm:{name}",
+        config["input_size"][-1],
+        mean,
+        std,
+        _imagenet_classes(model),
+        config["crop_pct"],
+        config["interpolation"],
     )
 
 
@@ -151,7 +161,9 @@ def _from_torchvision(name: str, num_classes: int | None, weights: str) -> Sourc
     (size,), mean, std = preset.crop_size, tuple(preset.mean), tuple(preset.std)
     if architecture in AUXILIARY and weights == "pretrained":
         mean = std = HALF  # what its `transform_input` makes of ImageNet's, without it
-    return Source(model, f"torchvision:{name}", size, mean, std, _imagenet_classes(model))
+    crop, way = size / preset.resize_size[0], preset.interpolation.value
+    classes = _imagenet_classes(model)
+    return Source(model, f"torchvision:{name}", size, mean, std, classes, crop, way)
 
 
 def _without_heads(model: nn.Module) -> nn.Module:
