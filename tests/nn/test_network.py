@@ -9,6 +9,7 @@ import torchvision
 
 from search_space import SE, Architecture, Block, Head, InputError, Stage, published
 from senet_nas import build_network
+from senet_nas.nn.fused import disabled
 from senet_nas.nn.layers import conv_norm
 
 STEM = Stage((Block("conv", 16),))
@@ -78,7 +79,8 @@ def test_equals_torchvision_with_its_weights(name, training):
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
     x = torch.randn(4, 3, 64, 64)
-    torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
+    with disabled():  # module by module: fused, ours would round otherwise than theirs
+        torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=1e-4)
 
 
 def test_same_seed_same_weights():
