@@ -110,12 +110,14 @@ def trained_in(group, *arguments):
     return trained(*arguments, group)
 
 
+@pytest.mark.parametrize("hold", ["memory", "stream"])
 def test_they_go_on_from_within_an_epoch_as_if_they_had_not_stopped(
-    architecture, data, recipe, tmp_path
+    architecture, data, recipe, tmp_path, hold
 ):
     network = seeded_network(architecture, 2, 32, 0)  # with dropout: each draws for itself
     recipe = replace(recipe, batch_size=16, epochs=2, mixup=0.3, ema_decay=0.9)
-    both = together(2, tmp_path, twice, network, Images(data), recipe)
+    images = Images(data, reading=Reading(hold, 1))
+    both = together(2, tmp_path, twice, network, images, recipe)
     whole, rest = both[0]
     assert whole[2].step == KEPT_AT and whole[2].rng["cpu"].shape[0] == 2
     assert not torch.equal(*whole[2].rng["cpu"])
