@@ -58,9 +58,9 @@ def photos(tmp_path_factory):
 
 def test_a_dry_run_measures_and_writes_nothing(network, recipe, photos, tmp_path):
     arguments = ("retrain", network, "--recipe", recipe, "--data", photos, "--workers", 2)
-    out = tmp_path / "out"
-    done = senet_nas(*arguments, "--out", out, "--set", "epochs=30", "--dry-run", "--json")
-    assert done.status == 0, done.stderr
+    out, copies = tmp_path / "out", ("--resized-cache", 30)
+    done = senet_nas(*arguments, *copies, "--out", out, "--set", "epochs=30", "--dry-run", "--json")
+    assert done.status == 0 and "copied" not in done.stderr, done.stderr
     plan = done.data()
     assert (plan["epochs"], plan["steps"], plan["steps_per_epoch"]) == (30, 60, 2)
     assert (plan["train_images"], plan["classes"], plan["image_size"]) == (24, 2, 24)
@@ -69,6 +69,7 @@ def test_a_dry_run_measures_and_writes_nothing(network, recipe, photos, tmp_path
     # Weights, momentum: twice in the state that is replaced, weights once in the checkpoint.
     assert 5 * 4 * plan["params"] <= plan["disk_bytes"] < 5 * 4 * (plan["params"] + 500)
     assert plan["free_bytes"] > plan["disk_bytes"]
+    assert plan["cache_bytes"] == 24 * 30 * 40 * 0.6
     assert not out.exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from search_space.errors import InputError
+from senet_nas.data.copies import copies_bytes
 from senet_nas.training.device import as_device
 from senet_nas.training.group import Group
 from senet_nas.training.job import Job, Opened, open_job
@@ -30,8 +31,9 @@ _KEPT = {"sgd": 1, "rmsprop": 2, "rmsprop_tf": 2, "adamw": 2, "lamb": 2}
 @dataclass(frozen=True, slots=True)
 class Plan:
     """steps: of the whole training. disk_bytes: the most that its folder takes; free_bytes: what
-    is free there. step_seconds: as measured, one worker's share of a batch alone on this machine,
-    so that what several exchange isn't in it; None where it wasn't measured."""
+    is free there; cache_bytes: what smaller copies of its images take, about. step_seconds: as
+    measured, one worker's share of a batch alone on this machine, so that what several exchange
+    isn't in it; None where it wasn't measured."""
 
     epochs: int
     steps: int
@@ -44,6 +46,7 @@ class Plan:
     params: int
     disk_bytes: int
     free_bytes: int
+    cache_bytes: int = 0
     step_seconds: float | None = None
 
     @property
@@ -57,11 +60,12 @@ class Plan:
         return asdict(self) | {"hours": self.hours, "images_per_second": speed}
 
     def __str__(self) -> str:
+        copies = f"; copies: about {_megabytes(self.cache_bytes)}" if self.cache_bytes else ""
         return (
             f"{self.train_images:,} images of {self.classes} classes at {self.image_size} pixels; "
             f"{self.epochs} epochs of {self.steps_per_epoch:,} steps of {self.batch_size} images, "
             f"{self.steps:,} in all; {self.params:,} parameters; disk: "
-            f"{_megabytes(self.disk_bytes)}, free: {_megabytes(self.free_bytes)}"
+            f"{_megabytes(self.disk_bytes)}, free: {_megabytes(self.free_bytes)}{copies}"
         )
 
     def check(self, out: Path) -> None:
@@ -77,6 +81,7 @@ def plan_job(opened: Opened, workers: int) -> Plan:
     """The plan of a job that was opened as one of so many workers; nothing is measured."""
     job, batches, network = opened.job, opened.batches, opened.network
     steps = batches.steps()
+    copies = job.images.reading.copies
     return Plan(
         epochs=job.recipe.epochs,
         steps=steps * job.recipe.epochs,
@@ -89,15 +94,18 @@ def plan_job(opened: Opened, workers: int) -> Plan:
         params=sum(p.numel() for p in network.parameters()),
         disk_bytes=disk_bytes(network, job.recipe),
         free_bytes=shutil.disk_usage(_existing(job.out)).free,
+        cache_bytes=0 if copies is None else copies_bytes(batches.count, copies),
     )
 
 
 def measured_plan(job: Job, device: torch.device | str | None, workers: int = 1) -> Plan:
     """The plan of a job with the time that its first steps take here: of at most 40, or of 20
-    seconds. Writes nothing. Raises what training itself would raise first."""
+    seconds. Smaller copies aren't made for it: it reads the images themselves. Raises what training
+    itself would raise first."""
     device = as_device(device)
-    opened = open_job(job, device, Group(0, workers))
-    plan = plan_job(opened, workers)
+    itself = replace(job.images, reading=replace(job.images.reading, copies=None))
+    opened = open_job(replace(job, images=itself), device, Group(0, workers))
+    plan = plan_job(replace(opened, job=job), workers)
     clock = _Clock(device)
     with contextlib.suppress(_EnoughError):
         train_on(
@@ -108,8 +116,7 @@ def measured_plan(job: Job, device: torch.device | str | None, workers: int = 1)
             device=device,
             observer=clock,
         )
-    values = asdict(plan) | {"step_seconds": clock.step_seconds()}
-    return Plan(**values)
+    return replace(plan, step_seconds=clock.step_seconds())
 
 
 def disk_bytes(network: nn.Module, recipe: Recipe) -> int:
