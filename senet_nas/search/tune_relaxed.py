@@ -35,16 +35,19 @@ class RelaxedTrainable(CandidateTrainable):
         search = DifferentiableSearch(
             self._space, self._evaluator, self._section, target, seed, state
         )
+        history = history_file(self._folder, task.number)
+
+        def write(told: dict[str, Any]) -> None:
+            text = json.dumps({"target": target, "seed": seed, **told}, indent=1) + "\n"
+            write_atomically(history, lambda file: file.write_text(text, "utf-8"))
+
         try:
-            found = search.run()
+            found = search.run(lambda _: write({"epochs": search.epochs}))
         except RunError as error:
             return {"reason": str(error), "done": True}
         seconds = time.perf_counter() - started
         search.checkpoint(self._label, seconds).save(supernet_file(self._folder, task.number))
-        text = json.dumps({"target": target, "seed": seed, **asdict(found)}, indent=1) + "\n"
-        write_atomically(
-            history_file(self._folder, task.number), lambda file: file.write_text(text, "utf-8")
-        )
+        write(asdict(found))
         evaluation = self._evaluator(self._space.build(found.candidate))
         state.unlink(missing_ok=True)
         return {

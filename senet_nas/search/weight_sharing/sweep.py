@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from senet_nas.search.running import Progress
 
 FOLDER = "relaxed"
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Sweep:
@@ -34,6 +35,10 @@ class Sweep:
         done = {record.number for record in self.records}
         most = self.run.budget.trials
         tasks = self.section.tasks()[:most]
+        self._total = self.section.recipe_in_full().epochs
+        self._running: set[int] = set()
+        self._told: dict[int, int] = {}  # epochs of each search that were told of
+        self._looked = 0.0
         self._due = [number for number in range(len(tasks)) if number not in done]
 
     def elapsed_seconds(self) -> float:
@@ -45,10 +50,12 @@ class Sweep:
         seconds = self.run.budget.seconds
         if not self._due or (seconds is not None and self.elapsed_seconds() >= seconds):
             raise StopIteration
+        self._running.add(self._due[0])
         return Task(self._due.pop(0), ())
 
     def record(self, outcome: Outcome) -> None:
         """Put a trial on disk."""
+        self._running.discard(outcome.task.number)
         candidate = outcome.found or ()
         architecture = structural_hash(self.space.build(candidate)) if candidate else ""
         record = TrialRecord(
@@ -69,14 +76,29 @@ class Sweep:
         self.progress.finished(record)
         self._say(record.number)
 
+    def _tick(self) -> None:
+        """Tell the time, and of epochs that are over."""
+        self.progress.tick(self.elapsed_seconds())
+        if time.perf_counter() - self._looked < SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = time.perf_counter()
+        for number in sorted(self._running):
+            epochs = self._history(number).get("epochs", [])
+            if len(epochs) > self._told.get(number, 0):
+                self._told[number] = len(epochs)
+                print(_line(number, epochs[-1], self._total), file=sys.stderr, flush=True)
+
+    def _history(self, number: int) -> dict[str, Any]:
+        path = history_file(self.folder.path / FOLDER, number)
+        found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return found
+
     def _say(self, number: int) -> None:
         """What a search has to say of itself."""
-        path = history_file(self.folder.path / FOLDER, number)
-        if path.exists():
-            history: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        history = self._history(number)
+        for warning in history.get("warnings", []):
             target = "" if history["target"] is None else f" (target {history['target']:.4g})"
-            for warning in history["warnings"]:
-                print(f"trial {number}{target}: {warning}", file=sys.stderr, flush=True)
+            print(f"trial {number}{target}: {warning}", file=sys.stderr, flush=True)
 
     def execute(self) -> None:
         """Run until all searches are done, or the budget is spent."""
@@ -85,9 +107,7 @@ class Sweep:
         if self._due:
             self.progress.start(self.run, self.records)
             self._started = time.perf_counter()
-            trials = Trials(
-                self.next_task, self.record, lambda: self.progress.tick(self.elapsed_seconds())
-            )
+            trials = Trials(self.next_task, self.record, self._tick)
             out = self.folder.path / FOLDER
             run_trials(self.run, trials, self.folder.path / "paused", relaxed=out)
         self._check_trust()
@@ -107,6 +127,15 @@ class Sweep:
         spent = devices * sum(record.train_seconds for record in self.records)
         found = [record.candidate for record in done]
         check_trust(self.run, self.folder, supernet, self.num_classes, found, spent)
+
+
+def _line(number: int, epoch: dict[str, Any], total: int) -> str:
+    """An epoch of a search in one line."""
+    expected = "" if epoch["expected"] is None else f" · expected cost {epoch['expected']:.4g}"
+    return (
+        f"trial {number}: epoch {epoch['epoch']}/{total} · loss {epoch['loss']:.3f}{expected} · "
+        f"entropy {epoch['entropy']:.2f} · {epoch['seconds']:.0f} s"
+    )
 
 
 def history_file(folder: Path, number: int) -> Path:
