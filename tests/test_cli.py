@@ -243,6 +243,18 @@ def test_retraining_the_knee_and_evaluating_it(finished, brisk, images, tmp_path
     assert "another seed" in message
 
 
+def test_one_set_may_have_several_pairs(tmp_path):
+    values = [
+        senet_nas("cost", "se_resnet50", *sets, "--json").data()
+        for sets in (
+            ["--set", "se.r=8", "se.excitation=hard_sigmoid"],
+            ["--set", "se.r=8", "--set", "se.excitation=hard_sigmoid"],
+            [],
+        )
+    ]
+    assert values[0] == values[1] != values[2]
+
+
 def test_retraining_a_trial_by_number_or_hash(finished, brisk, tmp_path):
     records = RunFolder.open(finished).trials()
     space = load("cifar_tiny")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from senet_nas.cli import (  # noqa: F401 (they register their commands)
 )
 from senet_nas.cli.app import app
 
+ASSIGNMENT = re.compile(r"[a-z_][a-z_0-9.]*=")
 INTERRUPTED = "interrupted; what was finished is kept, and resuming goes on from there"
 
 
@@ -27,6 +29,7 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     if len(sys.argv) == 1:
         sys.argv.append("--help")
+    sys.argv[1:] = _each_set(sys.argv[1:])
     try:
         status = app(standalone_mode=False)
     except InputError as error:
@@ -43,6 +46,15 @@ def main() -> None:
     if status == 130:  # typer turns an interrupt into this
         _fail(INTERRUPTED, 130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _each_set(arguments: list[str]) -> list[str]:
+    """`--set a=1 b=2` as `--set a=1 --set b=2`: no command has another use for such words."""
+    found: list[str] = []
+    for word in arguments:
+        follows = len(found) > 1 and found[-2] == "--set" and ASSIGNMENT.match(word)
+        found += ["--set", word] if follows else [word]
+    return found
 
 
 def _fail(message: str, status: int) -> NoReturn:
