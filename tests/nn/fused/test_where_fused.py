@@ -13,8 +13,9 @@ from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from search_space import SE, Block
-from senet_nas.nn.fused import disabled, pending
+from senet_nas.nn.fused import disabled, pending, primitives
 from senet_nas.nn.fused.switch import VARIABLE
+from senet_nas.nn.layers import ACTIVATIONS
 from senet_nas.nn.network import build_block
 from senet_nas.training.regularisation import stochastic_depth
 
@@ -42,6 +43,12 @@ def calls(monkeypatch):
 def plainly(unit, x):
     with disabled():
         return unit(x)
+
+
+def test_all_activations_are_known():
+    made = {name: type(make()) for name, make in ACTIVATIONS.items() if name != "identity"}
+    assert {name: kind for kind, name in pending.ACTS.items()} == made
+    assert set(primitives.ACTS) == set(ACTIVATIONS)
 
 
 def test_runs_by_default_and_not_when_switched_off(unit, x, calls):
