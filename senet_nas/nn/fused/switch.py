@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 import torch
@@ -68,3 +68,20 @@ def is_plain(module: nn.Module) -> bool:
         or "forward" in state
         or module._compiled_call_impl is not None
     )
+
+
+def in_full(x: Tensor) -> AbstractContextManager[object]:
+    """Inside, what is computed on the device of x is not cast by autocast."""
+    device = x.device.type
+    if not torch.is_autocast_enabled(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)
+
+
+def refuse_second() -> None:
+    """Gradients of gradients would miss what the kernels do."""
+    if torch.is_grad_enabled():  # create_graph=True
+        raise RuntimeError(
+            "fused batch norms have no second derivatives; take them inside "
+            "senet_nas.nn.fused.disabled()"
+        )

@@ -22,7 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from senet_nas.nn.fused.excite import Excite, can_excite
 from senet_nas.nn.fused.primitives import Kernels
+from senet_nas.nn.fused.switch import in_full, refuse_second
 from senet_nas.nn.squeeze_excitation import SqueezeExcitation
 
 
@@ -83,8 +85,7 @@ def normalise(
         gate = _excitation(se, sums_of_act / pixels)
         scale, shift = scale.detach(), shift.detach()
     elif se is not None:
-        excitation = _excitation(se, torch.addcmul(shift, first, scale, value=1 / pixels))
-        scale, shift = excitation * scale, excitation * shift
+        scale, shift = _excited(se, first, scale, shift, 1 / pixels)
     y: Tensor = Join.apply(x, scale, shift, shortcut, gate, link)  # type: ignore[no-untyped-call]
     return y
 
@@ -127,11 +128,23 @@ def _of_running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 def _excitation(se: SqueezeExcitation, squeezed: Tensor) -> Tensor:
     """(N, C) to (N, C), in float32: these few values cost nothing, and all pixels hang on them."""
-    device = squeezed.device.type
-    if not torch.is_autocast_enabled(device):
+    with in_full(squeezed):
         return se.excitation(squeezed)
-    with torch.autocast(device, enabled=False):
-        return se.excitation(squeezed)
+
+
+def _excited(
+    se: SqueezeExcitation, first: Tensor, scale: Tensor, shift: Tensor, share: float
+) -> tuple[Tensor, Tensor]:
+    """Batch norm's scale and shift times the excitation, (N, C). first: sums of x - centre."""
+    with in_full(first):
+        if can_excite(se, first):
+            layers = se.reduce.weight, se.reduce.bias, se.expand.weight, se.expand.bias
+            found: tuple[Tensor, Tensor] = Excite.apply(  # type: ignore[no-untyped-call]
+                first, scale, shift, *layers, share, se.value.excitation
+            )
+            return found
+        excitation = se.excitation(torch.addcmul(shift, first, scale, value=share))
+        return excitation * scale, excitation * shift
 
 
 class BatchAffine(Function):
@@ -166,7 +179,7 @@ class BatchAffine(Function):
 
     @staticmethod
     def backward(ctx: Any, of_scale: Tensor, of_shift: Tensor) -> Any:
-        _refuse_second()
+        refuse_second()
         mean, inverse, weight = ctx.saved_tensors
         of_first, of_second, of_weight = ctx.kernels.affine_backward(
             of_scale[0], of_shift[0], mean, inverse, weight, ctx.count
@@ -187,7 +200,7 @@ class Source(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *of_sums: Tensor) -> Any:
-        _refuse_second()
+        refuse_second()
         link: Link = ctx.link
         (x,) = ctx.saved_tensors
         assert link.scale is not None
@@ -212,7 +225,7 @@ class Pool(Function):
 
     @staticmethod
     def backward(ctx: Any, of_sums: Tensor) -> Any:
-        _refuse_second()
+        refuse_second()
         link: Link = ctx.link
         (x,) = ctx.saved_tensors
         assert link.grad is not None
@@ -247,7 +260,7 @@ class Join(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        _refuse_second()
+        refuse_second()
         link: Link = ctx.link
         x, shortcut = ctx.saved_tensors
         grad = like(grad, x)
@@ -259,15 +272,6 @@ class Join(Function):
             return grad, None, None, None, of_gate, None
         of_scale, of_shift, g = _affine_gradients(link, x, grad, shortcut)
         return g, of_scale, of_shift, g if ctx.has_shortcut else None, None, None
-
-
-def _refuse_second() -> None:
-    """Gradients of gradients would miss what the kernels do."""
-    if torch.is_grad_enabled():  # create_graph=True
-        raise RuntimeError(
-            "fused batch norms have no second derivatives; take them inside "
-            "senet_nas.nn.fused.disabled()"
-        )
 
 
 def _affine_gradients(
