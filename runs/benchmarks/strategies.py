@@ -16,15 +16,17 @@ told how to compute MACs before training.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-sys.path.append(sys.path.pop(0))  # this file is called as the package that it imports
+# This file is called as the package that it imports, which comes first.
+sys.path.append(sys.path.pop(0))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import argparse
 import heapq
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import moocore
