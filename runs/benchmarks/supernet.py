@@ -6,7 +6,8 @@
 For each space: a supernet is trained (the sandwich), and networks are both scored in it and trained
 alone: 20 spread over the range of MACs, and 20 that differ in SE alone (one trunk). One JSON line:
 Kendall's tau of each with its 95% interval, beside that of MACs alone; the seconds of each part;
-and the memory of a supernet's step over that of its largest network's (GPU only).
+and the memory of a supernet's step over that of its largest network's. --memory measures that
+alone.
 
 With --race SECONDS, instead: the hypervolume that nsga2 reaches in that time by training
 candidates, and the seconds after which a supernet has reached it: by networks with its weights,
@@ -78,17 +79,15 @@ def train_supernet(space: str, options: argparse.Namespace, out: Path) -> dict[s
     torch.set_num_threads(options.threads)
     run = run_file(space, options)
     job = one_shot.SupernetJob(run.space, run.evaluation, run.supernet, out / space)
-    found = {"memory_ratio": memory_ratio(run)} if options.device == "cuda" else {}
     started = time.perf_counter()
     one_shot.train_supernet(job, device=options.device)
-    return {**found, "seconds": time.perf_counter() - started}
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "memory_ratio": memory_ratio(run)}
 
 
 def memory_ratio(run: Any) -> float:
-    """Of a supernet's step for its largest network, to a step of that network alone."""
-    import torch
-    import torch.nn.functional as F
-
+    """Of a step of the supernet's largest network, to a step of that network alone: weights, their
+    gradients and momenta, and what the backward pass needs of the forward pass, in bytes."""
     from senet_nas.nn import build_network
     from senet_nas.search.weight_sharing.one_shot import extremes, seeded_supernet
 
@@ -96,24 +95,34 @@ def memory_ratio(run: Any) -> float:
     _, largest = extremes(space, size, tuple("0123456789"))
     architecture = space.build(largest)
     supernet = seeded_supernet(space, 10, SEED)
-    alone = build_network(architecture, 10, size)
     supernet.choose(architecture)
-    peaks = []
-    for network in (supernet, alone):
-        torch.cuda.empty_cache()
-        network.to("cuda").to(memory_format=torch.channels_last)
-        optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
-        images = torch.randn(run.supernet.batch_size, 3, size, size, device="cuda")
-        labels = torch.zeros(len(images), dtype=torch.int64, device="cuda")
-        for _ in range(2):
-            torch.cuda.reset_peak_memory_stats()
-            F.cross_entropy(network(images), labels).backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        peaks.append(torch.cuda.max_memory_allocated())
-        network.to("cpu")
-        del optimiser, images, labels
-    return peaks[0] / peaks[1]
+    batch = run.supernet.batch_size
+    bytes_ = [step_bytes(n, batch, size) for n in (supernet, build_network(architecture, 10, size))]
+    return bytes_[0] / bytes_[1]
+
+
+def step_bytes(network: Any, batch: int, size: int) -> int:
+    """What a step of this batch keeps, from one of a few images."""
+    import torch
+    import torch.nn.functional as F
+
+    few = 4
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    saved: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = F.cross_entropy(
+            network(torch.randn(few, 3, size, size)), torch.zeros(few, dtype=torch.int64)
+        )
+    loss.backward()
+    fixed = 3 * sum(p.untyped_storage().nbytes() for p in network.parameters())
+    return fixed + sum(saved.values()) * batch // few
 
 
 def evaluate(
@@ -337,8 +346,12 @@ def main() -> None:
     parser.add_argument("--race", type=float, help="seconds of multi-trial search")
     parser.add_argument("--score-seconds", type=float, default=60, help="of a race: for scoring")
     parser.add_argument("--finalists", type=int, default=8)
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
-    found = race(options) if options.race else correlations(options)
+    if options.memory:
+        found = {space: memory_ratio(run_file(space, options)) for space in options.spaces}
+    else:
+        found = race(options) if options.race else correlations(options)
     settings = {key: value for key, value in vars(options).items() if key != "data"}
     print(json.dumps({"benchmark": "supernet", "settings": settings, **found}), flush=True)
 
