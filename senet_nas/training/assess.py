@@ -24,10 +24,23 @@ def evaluate_checkpoint(
     device: torch.device | str | None = None,
     reading: Reading | None = None,
 ) -> Accuracy:
-    """Accuracy on one split of `data`, whose classes may be some of those that the network was
-    taught; it still chooses among all. Images are cut as the recipe that trained it says. Raises
-    `InputError` where the classes are others, and what `test_batches` raises."""
+    """Accuracy on one split of `data`. Raises as `checkpoint_batches` does."""
     device = as_device(device)
+    batches = checkpoint_batches(checkpoint, data, split, device, reading)
+    return evaluate_on(checkpoint.network(), batches, device=device)
+
+
+def checkpoint_batches(
+    checkpoint: Checkpoint,
+    data: str | None,
+    split: Split,
+    device: torch.device,
+    reading: Reading | None = None,
+) -> Relabelled:
+    """The images of one split of `data` as a checkpoint's network takes them, and with its labels:
+    their classes may be some of those that it was taught, and it still chooses among all. Images
+    are cut as the recipe that trained it says. Raises `InputError` where the classes are others,
+    and what `test_batches` raises."""
     size = checkpoint.image_size
     batches = test_batches(
         data,
@@ -49,11 +62,11 @@ def evaluate_checkpoint(
         )
     taught = {name: number for number, name in enumerate(checkpoint.classes)}
     numbers = torch.tensor([taught[name] for name in batches.classes], device=device)
-    return evaluate_on(checkpoint.network(), _Relabelled(batches, numbers), device=device)
+    return Relabelled(batches, numbers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Relabelled:
+class Relabelled:
     """Batches whose labels are replaced: label k by numbers[k]."""
 
     batches: TestBatches

@@ -11,6 +11,7 @@ import torch
 MAPS = Path(__file__).with_name("triton_maps.py")
 
 
+@pytest.mark.slow
 def test_the_programs_equal_the_reference():
     pytest.importorskip("triton")
     interpreted = {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}
