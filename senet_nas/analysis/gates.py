@@ -4,7 +4,7 @@ loses without each (arXiv 1709.01507, section 7)."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from senet_nas.training.device import as_device
 from senet_nas.training.evaluate import evaluate_on
 
 GATES_FILE = "gates.json"
+LOSSES = ("removed", "frozen")
 
 Gates = Callable[[Tensor], Tensor]
 
@@ -77,14 +78,14 @@ def gates_of(
     *,
     device: torch.device | str | None = None,
     images: int | None = None,
-    with_losses: bool = True,
+    losses: Collection[str] = LOSSES,
     reading: Reading | None = None,
     on_pass: Callable[[int, int], object] | None = None,
 ) -> NetworkGates:
     """Show a network so many images of a split (all), and see what each of its SE blocks does.
 
-    with_losses: also what is lost without each block, which takes two more passes over the images
-    for each. on_pass: is told how many passes are over, and of how many. Raises `InputError` for a
+    losses: which of `LOSSES` are wanted, each of which takes another pass over the images for each
+    block. on_pass: is told how many passes are over, and of how many. Raises `InputError` for a
     network without SE, and what `checkpoint_batches` raises.
     """
     device = as_device(device)
@@ -92,8 +93,8 @@ def gates_of(
     blocks = se_blocks(network)
     if not blocks:
         raise InputError("the network has no SE block, so no gates")
-    batches = _Some(checkpoint_batches(checkpoint, data, split, device, reading), images)
-    passes = 1 + (2 * len(blocks) if with_losses else 0)
+    batches = shown_images(checkpoint, data, split, device, images, reading)
+    passes = 1 + len(losses) * len(blocks)
     done = 0
 
     def told() -> None:
@@ -107,12 +108,11 @@ def gates_of(
     found = []
     for number, (path, se) in enumerate(blocks.items()):
         statistics = sums[path].statistics()
-        removed = frozen = None
-        if with_losses:
-            removed = top1 - _top1(network, batches, device, {path: None})
-            told()
-            frozen = top1 - _top1(network, batches, device, {path: statistics.mean})
-            told()
+        lost: dict[str, float] = {}
+        for kind, gates in (("removed", None), ("frozen", statistics.mean)):
+            if kind in losses:
+                lost[kind] = top1 - top1_of(network, batches, device, {path: gates})
+                told()
         found.append(
             BlockGates(
                 path=path,
@@ -121,8 +121,8 @@ def gates_of(
                 depth=number / max(1, len(blocks) - 1),
                 params=sum(p.numel() for p in se.parameters()),
                 statistics=statistics,
-                lost_removed=removed,
-                lost_frozen=frozen,
+                lost_removed=lost.get("removed"),
+                lost_frozen=lost.get("frozen"),
             )
         )
     return NetworkGates(count, split, top1, checkpoint.classes, tuple(found))
@@ -157,7 +157,7 @@ def _constant(table: Tensor) -> Gates:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Some:
+class ShownImages:
     """About so many of the images, evenly spread, since they stand in the order of classes."""
 
     batches: Relabelled
@@ -176,12 +176,25 @@ class _Some:
                 yield part
 
 
-def _top1(
+def shown_images(
+    checkpoint: Checkpoint,
+    data: str | None,
+    split: Split,
+    device: torch.device,
+    images: int | None = None,
+    reading: Reading | None = None,
+) -> ShownImages:
+    """About so many images of a split (all), as the checkpoint's network takes them."""
+    return ShownImages(checkpoint_batches(checkpoint, data, split, device, reading), images)
+
+
+def top1_of(
     network: nn.Module,
-    batches: _Some,
+    batches: ShownImages,
     device: torch.device,
     gates: Mapping[str, Sequence[float] | None],
 ) -> float:
+    """Top-1 in percent with constant gates at these paths."""
     with constant_gates(network, gates):
         return evaluate_on(network, batches, device=device).top1
 
@@ -189,7 +202,7 @@ def _top1(
 def _watched(
     network: nn.Module,
     blocks: Mapping[str, SqueezeExcitation],
-    batches: _Some,
+    batches: ShownImages,
     classes: int,
     device: torch.device,
 ) -> tuple[dict[str, GateSums], float, int]:
