@@ -74,6 +74,27 @@ def resume(
 
 
 @app.command()
+def watch(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    once: Annotated[bool, typer.Option("--once", help="One look, and no more.")] = False,
+    as_json: Json = False,
+) -> None:
+    """A search while it runs: its front, its workers, the time that is left."""
+    from rich.console import Console
+
+    from senet_nas.analysis import watching
+    from senet_nas.search import RunFolder
+
+    folder = RunFolder.open(directory)
+    if as_json:
+        print_json(watching.look(folder).to_data())
+    elif once or not sys.stdout.isatty():
+        Console().print(watching.shown(str(directory), watching.look(folder)))
+    else:
+        watching.watch(folder, str(directory))
+
+
+@app.command()
 def front(
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Runs' folders.")],
     as_json: Json = False,

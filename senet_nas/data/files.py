@@ -12,6 +12,8 @@ from pathlib import Path
 
 from search_space.errors import InputError
 
+LOCK_FILE = ".lock"  # written when it is taken
+
 
 def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path`.
@@ -38,7 +40,7 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
 
     Raises `InputError` saying `busy` where another holds it, and where it can't be written.
     """
-    path = folder / ".lock"
+    path = folder / LOCK_FILE
     try:
         file = path.open("w", encoding="utf-8")
     except OSError as error:
@@ -51,6 +53,18 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
         except OSError as error:  # a file system without locks
             raise InputError(f"{path}: {error.strerror}") from None
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds a folder by `locked`."""
+    try:
+        with (folder / LOCK_FILE).open("r", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def sync(path: Path) -> None:
