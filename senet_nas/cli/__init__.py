@@ -10,6 +10,7 @@ from typing import NoReturn
 import typer
 
 from senet_nas.cli import (  # noqa: F401 (they register their commands)
+    comparing,
     gates,
     retraining,
     searches,
