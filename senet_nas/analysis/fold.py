@@ -4,6 +4,7 @@ those of the last stage)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -69,12 +70,15 @@ def fold(
     beside them, as cost at most `max_loss` points of top-1 together, on so many images of a split.
 
     Blocks are tried from the one that loses least on its own. Raises `InputError` for a network
-    whose blocks aren't the project's, and what `gates_of` raises.
+    whose blocks aren't the project's, a loss that is no number, and what `gates_of` raises.
     """
+    if not max_loss >= 0:
+        raise InputError(f"the loss that is allowed must be at least 0 points, not {max_loss}")
     architecture = checkpoint.architecture
     if not isinstance(architecture, Architecture):
         raise InputError("fold takes networks of the project's own blocks, not retrofitted ones")
     device = as_device(device)
+    told = _Passes(on_pass)
     shown = gates_of(
         checkpoint,
         data,
@@ -83,10 +87,10 @@ def fold(
         images=images,
         losses=("frozen",),
         reading=reading,
-        on_pass=on_pass,
+        on_pass=told.of_gates,
     )
     batches = shown_images(checkpoint, data, split, device, images, reading)
-    gates, kept, after = _chosen(checkpoint, shown, batches, max_loss, device)
+    gates, kept, after = _chosen(checkpoint, shown, batches, max_loss, device, told)
     folded = _taken_out(checkpoint, architecture, gates)
     params = [sum(t.numel() for t in c.network().parameters()) for c in (checkpoint, folded)]
     latency = [
@@ -106,12 +110,31 @@ def fold(
     )
 
 
+class _Passes:
+    """Counts what `gates_of` takes and a pass more for each block as one whole."""
+
+    def __init__(self, on_pass: Callable[[int, int], object] | None) -> None:
+        self._on_pass, self._done, self._of = on_pass, 0, 0
+
+    def of_gates(self, done: int, of: int) -> None:
+        """gates_of: one pass, and one for each block."""
+        self._done, self._of = done - 1, 2 * of - 1
+        self.one_more()
+
+    def one_more(self) -> None:
+        """Another pass is over."""
+        self._done += 1
+        if self._on_pass is not None:
+            self._on_pass(self._done, self._of)
+
+
 def _chosen(
     checkpoint: Checkpoint,
     shown: NetworkGates,
     batches: ShownImages,
     max_loss: float,
     device: torch.device,
+    told: _Passes,
 ) -> tuple[dict[str, list[float]], dict[str, str], float]:
     """Mean gates by path of the blocks that are taken out, why others aren't, and top-1 then."""
     network = checkpoint.network().to(device)
@@ -119,6 +142,7 @@ def _chosen(
     kept: dict[str, str] = {}
     top1 = shown.top1
     for block in sorted(shown.blocks, key=_lost):
+        told.one_more()
         if (reason := _refusal(network, block)) is not None:
             kept[_block_of(block.path)] = reason
             continue
@@ -138,8 +162,6 @@ def _lost(block: BlockGates) -> float:
 
 def _refusal(network: nn.Module, block: BlockGates) -> str | None:
     """Why a block's gates can't be folded, found out on a copy."""
-    from copy import deepcopy
-
     unit = deepcopy(network.get_submodule(_block_of(block.path)))
     if not isinstance(unit, Unit):
         return "its cell is no Unit"

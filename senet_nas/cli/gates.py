@@ -18,7 +18,8 @@ def gates(
     data: Data = None,
     split: Annotated[Split, typer.Option(help="Which images.")] = Split.train,
     images: Annotated[
-        int | None, typer.Option(min=2, help="About how many of them, the first; all, else.")
+        int | None,
+        typer.Option(min=2, help="About how many, from all over the set; all, else."),
     ] = None,
     losses: Annotated[
         bool, typer.Option(help="Also what is lost without each block: two passes more for each.")
@@ -64,7 +65,8 @@ def fold(
     data: Data = None,
     split: Annotated[Split, typer.Option(help="Which images.")] = Split.train,
     images: Annotated[
-        int | None, typer.Option(min=2, help="About how many of them; all, else.")
+        int | None,
+        typer.Option(min=2, help="About how many, from all over the set; all, else."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The new checkpoint; NAME.folded.safetensors, else.")
@@ -74,12 +76,17 @@ def fold(
     as_json: Json = False,
 ) -> None:
     """Take out the SE blocks whose gates hardly depend on the image."""
+    from search_space.errors import InputError
     from senet_nas.analysis.fold import fold as fold_checkpoint
     from senet_nas.data import Reading
     from senet_nas.training import load_checkpoint, save_checkpoint
 
     loaded = load_checkpoint(checkpoint)
     path = out or checkpoint.with_suffix(".folded.safetensors")
+    if path.resolve() == checkpoint.resolve():
+        raise InputError(f"{path}: --out would replace the network that is folded")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
     with counted_progress("passes over the images") as advance:
         folded, found = fold_checkpoint(
             loaded,

@@ -10,9 +10,11 @@ import pytest
 import torch
 from commands import CLASSES, refused, senet_nas
 
-from search_space import SE, Block, InputError, published
+from search_space import SE, Block, InputError, Retrofit, published
+from senet_nas.analysis.fold import fold
 from senet_nas.analysis.gate_statistics import GateSums
-from senet_nas.analysis.gates import constant_gates, se_blocks
+from senet_nas.analysis.gates import constant_gates, gates_of, se_blocks
+from senet_nas.analysis.selection import with_se
 from senet_nas.nn import SqueezeExcitation, build_network
 from senet_nas.nn.folding import fold_into
 from senet_nas.nn.network import build_block
@@ -99,6 +101,20 @@ BLOCKS = {
     "bottleneck": Block("bottleneck", 16, expansion=0.5, groups=2),
     "inverted_residual": Block("inverted_residual", 16, expansion=3.0),
     "inverted_residual, silu": Block("inverted_residual", 24, expansion=3.0, activation="silu"),
+    "conv": Block("conv", 24),
+    "preact_basic": Block("preact_basic", 16),
+    "dense_transition": Block("dense_transition", 8),
+    "inception": Block("inception", 24),
+    "inception, one branch a pooling": Block(
+        "inception", 28, extra=(("branches", "1x1-4 kxk-8, max, 1x1-4"),)
+    ),
+    "shuffle_v2": Block("shuffle_v2", 16),
+}
+
+
+# Beside the gates behind an addition, and those on a shortcut that is the input itself.
+REFUSED = {
+    "inception, one branch a pooling": ("standard", "post", "conv3x3", "pre"),
 }
 
 
@@ -113,21 +129,32 @@ def test_folded_units_compute_what_they_did_with_these_gates(name, placement):
     for module in unit.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(-1, 1)
             module.bias.data.normal_()
     x = torch.randn(2, 16, 9, 9)
     gates = torch.rand(unit.se.expand.out_features)
+    gates[0] = 0
     with torch.no_grad(), constant_gates(unit, {"se": gates.tolist()}):
         wanted = unit(x)
     before = {key: tensor.clone() for key, tensor in unit.state_dict().items()}
     try:
         fold_into(unit, gates)
     except InputError:
-        assert placement in ("post", "identity")
+        assert placement in REFUSED.get(name, ("post", "identity"))
         assert all(torch.equal(tensor, before[key]) for key, tensor in unit.state_dict().items())
         return
     assert unit.se is None
     with torch.no_grad():
         assert torch.allclose(unit(x), wanted, atol=1e-5 * float(wanted.abs().max()))
+
+
+def test_negative_gates_dont_pass_a_relu():
+    unit = build_block(Block("conv", 8, se=SE(2, excitation="tanh")), 8).eval()
+    with pytest.raises(InputError, match="no negative gates"):
+        fold_into(unit, -torch.rand(8))
+    fold_into(unit, torch.rand(8))
+    assert unit.se is None
 
 
 def test_gates_on_the_command_line(network, images, tmp_path):
@@ -180,3 +207,52 @@ def test_a_network_without_se_is_refused(images, tmp_path):
         said = refused(command, tmp_path / "net.safetensors", "--data", images)
         assert "no SE block" in said
     assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_mistakes_with_fold(network, images, tmp_path):
+    file = tmp_path / "net.safetensors"
+    save_checkpoint(file, checkpoint_of(network))
+    before = file.read_bytes()
+    given = ("fold", file, "--data", images)
+    assert "would replace" in refused(*given, "--out", file)
+    assert "no folder" in refused(*given, "--out", tmp_path / "none" / "net.safetensors")
+    for loss in ("nan", "-1"):
+        assert "'--max-loss'" in refused(*given, "--max-loss", loss)
+    with pytest.raises(InputError, match="at least 0 points"):
+        fold(checkpoint_of(network), str(images), float("nan"))
+    assert "none.safetensors" in refused("fold", tmp_path / "none.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    assert file.read_bytes() == before
+
+
+def test_fold_tells_of_all_its_passes(network, images):
+    told = []
+    fold(checkpoint_of(network), str(images), 100.0, images=6, on_pass=lambda *n: told.append(n))
+    assert told == [(n, 19) for n in range(1, 20)]
+
+
+@pytest.mark.parametrize("squeeze", ["max", "none"])
+def test_gates_of_other_squeezes(squeeze, images):
+    architecture = with_se(ARCHITECTURE, [f"se.squeeze={squeeze}", "se.excitation=hard_sigmoid"])
+    torch.manual_seed(0)
+    network = build_network(architecture, len(CLASSES), 32)
+    checkpoint = checkpoint_of(network, architecture)
+    found = gates_of(checkpoint, str(images), images=6, losses=())
+    assert all((block.statistics.by_place > 0) == (squeeze == "none") for block in found.blocks)
+    _, folded = fold(checkpoint, str(images), 100.0, images=6)
+    assert len(folded.folded) == (0 if squeeze == "none" else 9)
+    if squeeze == "none":
+        assert set(folded.kept.values()) == {"its gates differ from place to place"}
+
+
+def test_gates_of_a_retrofitted_network(images):
+    value = Retrofit.of({"layer1.0": SE(16), "layer2.0.bn2": SE(16)}, "torchvision:resnet18")
+    torch.manual_seed(0)
+    network = build_network(value, len(CLASSES), 32)
+    checkpoint = checkpoint_of(network, value)
+    found = gates_of(checkpoint, str(images), images=6)
+    assert [block.path for block in found.blocks] == list(se_blocks(network))
+    assert found.blocks[0].lost_removed == 0  # its gates start at one
+    assert found.blocks[0].statistics.mean == pytest.approx([1.0] * 64)
+    with pytest.raises(InputError, match="not retrofitted"):
+        fold(checkpoint, str(images), 1.0, images=6)
