@@ -65,11 +65,13 @@ class EvaluationSection(Section):
 
 class ResourcesSection(Section):
     """workers: trials at a time, 0 for as many as the machine or cluster has room for. Each
-    holds so many CPUs and GPUs; a fraction of a GPU lets several share one."""
+    holds so many CPUs and GPUs; a fraction of a GPU lets several share one. tensorboard: whether
+    Ray Tune writes each trial's numbers for TensorBoard, below the run's folder."""
 
     workers: int = Field(default=0, ge=0)
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: float = Field(default=0.0, ge=0)
+    tensorboard: bool = False
 
 
 class BudgetSection(Section):

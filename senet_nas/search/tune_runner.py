@@ -56,7 +56,8 @@ def run_trials(
     Uses Ray where this process has started it, the cluster at RAY_ADDRESS where that is set, and
     else starts Ray on this machine for this run. states: the folder of paused trials, or of
     parents. start: a file of weights to train from (`Start`). Every worker must be able to reach
-    both. inherit_epochs: of a trial that has a parent, where trials have.
+    both. TensorBoard's files are written beside states. inherit_epochs: of a trial that has a
+    parent, where trials have.
     supernet: a file in which trials are scored, in place of being trained. relaxed: the folder of
     differentiable searches, where trials are these.
     Raises `InputError` where the resources asked for aren't there.
@@ -78,7 +79,7 @@ def run_trials(
                 run_config=tune.RunConfig(
                     storage_path=storage,
                     verbose=0,
-                    callbacks=[_Listener(adapter)],
+                    callbacks=[_Listener(adapter), *_loggers(run.resources, states.parent)],
                     failure_config=tune.FailureConfig(max_failures=1),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
@@ -102,6 +103,14 @@ def _start_ray() -> None:
     else:
         # "local": not a cluster that somebody started on this machine for something else.
         ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
+
+
+def _loggers(resources: ResourcesSection, folder: Path) -> list[tune.Callback]:
+    if not resources.tensorboard:
+        return []
+    from senet_nas.search.tune_tensorboard import TensorBoard
+
+    return [TensorBoard(folder)]
 
 
 def _workers(resources: ResourcesSection) -> int:

@@ -160,7 +160,10 @@ class _Evaluations:
             print(f"{self._what()} {len(self.records)}/{total}", file=sys.stderr, flush=True)
 
         trials = Trials(next_task, record, lambda: None)
-        run_trials(self.run, trials, self.folder.path / "paused", supernet=self.supernet)
+        # Their numbers are not those of the run's own trials.
+        apart = self.run.resources.model_copy(update={"tensorboard": False})
+        run = self.run.model_copy(update={"resources": apart})
+        run_trials(run, trials, self.folder.path / "paused", supernet=self.supernet)
 
     def _what(self) -> str:
         return "trust: trained alone" if self.supernet is None else "trust: scored in the supernet"
