@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -144,7 +145,8 @@ def shown(name: str, seen: Look) -> RenderableType:
         parts.append(f"last trial {clock(seen.idle_seconds)} ago")
     rows: list[RenderableType] = [Text(f"{name}: {state}", style="bold"), Text(" · ".join(parts))]
     if seen.share is not None:
-        rows.append(ProgressBar(total=1.0, completed=seen.share, width=60))
+        bar = ProgressBar(total=1.0, completed=seen.share, width=60)
+        rows.append(Padding(bar, 0))  # a bar alone doesn't end its line
     rows.append(_front(seen.front))
     return Group(*rows)
 

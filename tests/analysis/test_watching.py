@@ -23,6 +23,8 @@ def test_a_finished_run(finished):
     shown = senet_nas("watch", finished, "--once").stdout
     assert "no process is at it" in shown
     assert "10 trials" in shown
+    bar = [line for line in shown.splitlines() if line.startswith("━━━")]
+    assert [line.strip("━ ") for line in bar] == [""]  # on a line of its own
 
 
 def test_rates_are_of_the_last_trials(finished, tmp_path):
