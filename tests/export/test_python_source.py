@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from exported import MEAN, STD, checkpoint_of
-from test_formats import imported
+from in_every_format import imported
 
 from search_space import SE, Architecture, Block, Head, InputError, Stage
 from search_space.registry import names
