@@ -20,19 +20,22 @@ FORMATS = "senet_nas.export.formats"
 @dataclass(frozen=True)
 class Exported:
     """path: the file. largest_difference: between its logits and the network's on the images
-    that it was checked with. agreement: the percentage of them with the same top class. details:
-    what the format tells beside that."""
+    that it was checked with, in batches of each of `batch_sizes`. agreement: the percentage of them
+    with the same top class, in the batches where it is least. details: what the format tells beside
+    that."""
 
     path: Path
     images: int
     largest_difference: float
     agreement: float
     details: Mapping[str, Any] = field(default_factory=dict)
+    batch_sizes: tuple[int, ...] = ()
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
         data = asdict(self)
-        return {**data, "path": str(self.path), **data.pop("details")}
+        sizes = list(self.batch_sizes)
+        return {**data, "path": str(self.path), "batch_sizes": sizes, **data.pop("details")}
 
 
 class ExportError(RunError):

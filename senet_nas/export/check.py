@@ -61,7 +61,7 @@ def compare(
             )
         largest = max(largest, difference)
         agreeing = min(agreeing, agreement(got, expected))
-    return Exported(path, len(images), largest, agreeing)
+    return Exported(path, len(images), largest, agreeing, batch_sizes=BATCH_SIZES)
 
 
 def outputs(run: Run, images: Tensor, batch_size: int) -> Tensor:
@@ -72,6 +72,16 @@ def outputs(run: Run, images: Tensor, batch_size: int) -> Tensor:
 def agreement(first: Tensor, second: Tensor) -> float:
     """The percentage of rows with the same top class."""
     return 100 * (first.argmax(1) == second.argmax(1)).float().mean().item()
+
+
+def opened_alike(path: Path, found: Opened, images: RealImages) -> Run:
+    """What runs the opened file. Raises `ExportError` where it has other preprocessing or class
+    names than the network."""
+    if found.preprocessing != images.preprocessing:
+        raise ExportError(
+            f"{path}: its preprocessing or class names are not the network's; nothing was kept"
+        )
+    return found.run
 
 
 def write_and_compare(
@@ -91,9 +101,7 @@ def write_and_compare(
 
     def write_and_check(temporary: Path) -> Exported:
         write(temporary)
-        found = opened(temporary)
-        if found.preprocessing != images.preprocessing:
-            raise ExportError(f"{path}: its preprocessing was not kept; nothing was kept")
-        return compare(path, network, images.batch(), found.run, tolerance)
+        run = opened_alike(path, opened(temporary), images)
+        return compare(path, network, images.batch(), run, tolerance)
 
     return written_together(path, write_and_check)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from search_space import InputError, checks
 from senet_nas.export import Exported, ExportError
-from senet_nas.export.check import BATCH_SIZES, Opened, agreement, outputs
+from senet_nas.export.check import BATCH_SIZES, Opened, agreement, opened_alike, outputs
 from senet_nas.export.writing import written_together
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Quantisation:
 
         def write_and_check(temporary: Path) -> Exported:
             _quantise(model, temporary, batch[calibrating])
-            run = opened(temporary).run
+            run = opened_alike(path, opened(temporary), images)
             got = [outputs(run, batch[held], size) for size in BATCH_SIZES]
             agreeing = min(agreement(one, expected) for one in got)
             if not agreeing >= self.least_agreement:
@@ -73,7 +73,7 @@ class Quantisation:
             if labels is not None:
                 details |= _accuracies(expected, got[-1], labels[held])
             details["bytes"] = temporary.stat().st_size
-            return Exported(path, len(held), largest, agreeing, details)
+            return Exported(path, len(held), largest, agreeing, details, BATCH_SIZES)
 
         return written_together(path, write_and_check)
 

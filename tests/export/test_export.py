@@ -1,6 +1,7 @@
 """What is exported computes what the network computes; what doesn't is not kept."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -12,7 +13,8 @@ from exported import checkpoint_of, normalised
 from search_space import Architecture, InputError
 from senet_nas.data import load_images
 from senet_nas.export import ExportError, export, format_names
-from senet_nas.export.check import compare
+from senet_nas.export.check import Opened, compare, write_and_compare
+from senet_nas.export.images import RealImages
 from senet_nas.training import Checkpoint, load_checkpoint, save_checkpoint
 
 TWO_FACED = '''
@@ -74,6 +76,7 @@ def test_export_from_the_command_line(saved):
     path = saved.with_suffix(".onnx")
     assert done.data()["path"] == str(path)
     assert done.data()["largest_difference"] < 1e-3
+    assert (done.data()["batch_sizes"], done.data()["images"]) == ([1, 8], 32)
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
 
@@ -101,6 +104,21 @@ def test_a_small_networks_mistakes_are_seen_too(tmp_path):
             compare(tmp_path / "x", network, images, lambda batch: network(batch) * float("nan"))
         with pytest.raises(ExportError, match=r"\[16, 3\], the network's \[16, 4\]"):
             compare(tmp_path / "x", network, images, lambda batch: network(batch)[:, :3])
+
+
+def test_an_export_that_loses_its_class_names_is_not_kept(saved, tmp_path):
+    checkpoint = load_checkpoint(saved)
+    images = RealImages(checkpoint)
+    others = replace(images.preprocessing, classes=tuple(reversed(checkpoint.classes)))
+
+    def opened(path: Path) -> Opened:
+        assert path.read_text() == "written"
+        return Opened(checkpoint.network(), others)
+
+    arguments = (checkpoint, images, lambda path: path.write_text("written"), opened)
+    with pytest.raises(ExportError, match="class names are not the network's"):
+        write_and_compare(tmp_path / "net.own", *arguments)
+    assert list(tmp_path.iterdir()) == [saved]
 
 
 @pytest.mark.parametrize("out", ["absent/net.onnx", ".", "net.safetensors/net.onnx"])

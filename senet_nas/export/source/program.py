@@ -24,7 +24,10 @@ def about(checkpoint: Checkpoint, stem: str, usage: str) -> str:
     inputs = Preprocessing.of(checkpoint)
     params = sum(p.numel() for p in checkpoint.network().parameters())
     known = [(k, v) for k, v in checkpoint.metadata.items() if isinstance(v, str | int | float)]
-    facts = "; ".join(f"{key}: {value}" for key, value in known)
+    facts = "; ".join(
+        f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}"
+        for key, value in known
+    )
     names = ", ".join(inputs.classes[:SHOWN])
     more = f" and {len(inputs.classes) - SHOWN} more" if len(inputs.classes) > SHOWN else ""
     size = inputs.image_size
