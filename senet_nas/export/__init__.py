@@ -34,8 +34,9 @@ class Exported:
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
         data = asdict(self)
+        details = data.pop("details")
         sizes = list(self.batch_sizes)
-        return {**data, "path": str(self.path), "batch_sizes": sizes, **data.pop("details")}
+        return {**data, "path": str(self.path), "batch_sizes": sizes, **details}
 
 
 class ExportError(RunError):

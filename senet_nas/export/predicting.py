@@ -69,15 +69,16 @@ def predict(
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """A table for each image."""
+    """A table for each image, under its name."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     for prediction in predictions:
-        table = Table(title=Text(prediction.image), show_header=False)
+        table = Table(show_header=False)
         for guess in prediction.top:
             table.add_row(Text(guess.name), f"{100 * guess.probability:.2f}%")
+        Console().print(Text(prediction.image), soft_wrap=True)
         Console().print(table)
 
 

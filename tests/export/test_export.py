@@ -77,6 +77,8 @@ def test_export_from_the_command_line(saved):
     assert done.data()["path"] == str(path)
     assert done.data()["largest_difference"] < 1e-3
     assert (done.data()["batch_sizes"], done.data()["images"]) == ([1, 8], 32)
+    assert done.data()["bytes"] == path.stat().st_size
+    assert "details" not in done.data()
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
 

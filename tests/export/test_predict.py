@@ -45,6 +45,7 @@ def test_a_table_of_as_many_as_are_asked_for(taken_home):
     assert done.status == 0
     assert done.stdout.count("%") == len(checkpoint.classes) == 6
     assert all(name in done.stdout for name in checkpoint.classes)
+    assert done.stdout.splitlines()[0] == str(path / "wide.png")
 
 
 MARKER = "the_file_was_run"
