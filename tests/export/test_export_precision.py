@@ -16,7 +16,10 @@ from senet_nas.export import ExportError, export, format_names
 from senet_nas.export.options import options_of
 from senet_nas.training import Checkpoint, save_checkpoint, seeded_network
 
-BLOCKS = (Block("basic", 16, 2, se=SE(r=4)), Block("basic", 32, 2, se=SE(r=4, placement="conv3x3")))
+BLOCKS = (
+    Block("basic", 16, 2, se=SE(r=4)),
+    Block("basic", 32, 2, se=SE(r=4, placement="conv3x3", squeeze="max")),
+)
 NETWORK = Architecture(Stage((Block("conv", 16),)), (Stage(BLOCKS),))
 
 
@@ -53,6 +56,15 @@ def run(path, batch):
     return torch.from_numpy(session.run(["logits"], {"images": batch.numpy()})[0])
 
 
+def fused(path, to):
+    """The operators that onnxruntime runs on this CPU."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(to)
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return {node.op_type for node in onnx.load(to).graph.node}
+
+
 def test_eight_bits_and_what_they_cost(trained, two_classes, tmp_path):
     path = tmp_path / "net.onnx"
     export(trained, "onnx", tmp_path / "full.onnx")
@@ -75,6 +87,7 @@ def test_eight_bits_and_what_they_cost(trained, two_classes, tmp_path):
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
     wide = [t for t in model.graph.initializer if len(t.dims) == 4]
     assert {t.data_type for t in wide} == {onnx.TensorProto.INT8}
+    assert "QLinearConv" in fused(path, tmp_path / "fused.onnx")
     about = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(about["classes"]) == ["frog", "ship"]
 
