@@ -138,7 +138,9 @@ def _is_common(norm: nn.BatchNorm2d, x: Tensor) -> bool:
     weight, mean = norm.weight, norm.running_mean
     return (
         weight is not None
+        and norm.bias is not None
         and mean is not None
+        and norm.num_batches_tracked is not None
         and x.ndim == 4
         and weight.dtype is mean.dtype is torch.float32
         and weight.shape == x.shape[1:2]

@@ -81,7 +81,7 @@ def normalise(
         scale, shift = _of_running(norm)
     gate = None
     if se is not None and acts_before_se:
-        sums_of_act = Pool.apply(x.detach(), scale, shift, link)  # type: ignore[no-untyped-call]
+        sums_of_act = Pool.apply(x, scale, shift, link)  # type: ignore[no-untyped-call]
         gate = _excitation(se, sums_of_act / pixels)
         scale, shift = scale.detach(), shift.detach()
     elif se is not None:
@@ -117,7 +117,8 @@ def _inferred(
 def _centre(x: Tensor) -> Tensor:
     """The first image's first pixel."""
     pixel = x.detach().as_strided(x.shape[1:2], x.stride()[1:2], x.storage_offset())
-    return pixel.float().contiguous()
+    # A copy: what hangs on the link must not hold x, which hooks may take away.
+    return pixel.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
 
 
 def _of_running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -127,9 +128,11 @@ def _of_running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def _excitation(se: SqueezeExcitation, squeezed: Tensor) -> Tensor:
-    """(N, C) to (N, C), in float32: these few values cost nothing, and all pixels hang on them."""
+    """(N, C) to (N, C), in SE's own dtype without autocast: these few values cost nothing, and all
+    pixels hang on them."""
     with in_full(squeezed):
-        return se.excitation(squeezed)
+        narrow = next(se.parameters(), squeezed).dtype  # bfloat16 networks with float32 norms
+        return se.excitation(squeezed.to(narrow)).float()
 
 
 def _excited(
@@ -143,7 +146,7 @@ def _excited(
                 first, scale, shift, *layers, share, se.value.excitation
             )
             return found
-        excitation = se.excitation(torch.addcmul(shift, first, scale, value=share))
+        excitation = _excitation(se, torch.addcmul(shift, first, scale, value=share))
         return excitation * scale, excitation * shift
 
 
@@ -215,7 +218,11 @@ class Source(Function):
 
 
 class Pool(Function):
-    """The sums of act(z) over H x W."""
+    """The sums of act(z) over H x W.
+
+    x's part of their gradient is left to `Source`, on `link`. x is an input nonetheless, so that
+    this node runs, and before `Source`, wherever x's gradient is asked for.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, link: Link) -> Tensor:
