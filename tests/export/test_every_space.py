@@ -14,6 +14,7 @@ SMALL = ("cifar_tiny", "cifar_mobile")
 EACH = 10  # networks of a space
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space_name", SMALL)
 def test_a_network_of_small_spaces_in_every_format(space_name, tmp_path):
     networks = [one for one in drawn(space_name, EACH) if not without_timm(one)]

@@ -105,7 +105,13 @@ def test_zico_leaves_out_layers_without_gradients():
     assert zico.score(dead, torch.tensor(POINTS).float(), torch.zeros(4, dtype=torch.long)) == 0
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "imagenet_residual" else ())
+        for name in space_names()
+    ],
+)
 def test_every_space_has_finite_scores(name):
     space = load(name)
     side = min(space.image_size, 64)

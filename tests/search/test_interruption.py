@@ -86,7 +86,7 @@ def test_killed_ten_times_it_finds_what_it_would_have_found(folder, images):
 def test_an_interrupt_ends_it_in_one_line(folder, uninterrupted):
     out = folder.path / "out"
     process = start("search", folder.path / "run.toml", "--out", out)
-    wait_for(lambda: lines(out / "trials.jsonl") >= 2)
+    wait_for(lambda: lines(out / "trials.jsonl") >= 1)  # the others take a second
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     done = finish(process)
     assert done.status == 130
