@@ -40,6 +40,7 @@ def test_rates_are_of_the_last_trials(finished, tmp_path):
     assert busy == pytest.approx(1.5)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on(tmp_path, images):
     run = write_run(tmp_path / "run.toml", images, trials=6)
     process = start("search", run, "--out", tmp_path / "out")

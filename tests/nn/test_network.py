@@ -107,6 +107,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_narrow_strided_projections_train_without_corrupting_memory():
     """With torch's own strided convolution this crashes (two threads, odd batches)."""
     run = subprocess.run(

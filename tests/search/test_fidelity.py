@@ -173,6 +173,7 @@ def test_what_a_kill_left_half_written_is_swept_away(copy):
     assert not names & {".7-0.safetensors.12.ab", "777-0.safetensors"}
 
 
+@pytest.mark.slow
 def test_a_larger_budget_promotes_those_that_waited(copy, halved):
     assert senet_nas("resume", copy.path, "--set", f"budget.trials={TRIALS + 3}").status == 0
     before, after = RunFolder.open(halved).trials(), copy.trials()

@@ -66,6 +66,7 @@ def assert_same_search(found, expected) -> None:
     assert [record.curve for record in found] == [record.curve for record in expected]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_finds_what_it_would_have_found(folder, uninterrupted):
     moments = [(0, 1.5, False, False), (1, 0.05, True, False), (2, 0.0, False, True)]
     interrupted(folder, moments)

@@ -67,6 +67,7 @@ def own(folder, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_users_network_is_searched_from_its_weights(own, monkeypatch):
     done = senet_nas("search", "run.toml", "--out", "out")
     assert done.status == 0, done.stderr

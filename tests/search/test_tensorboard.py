@@ -24,6 +24,7 @@ def scalars_of(folder):
     return found
 
 
+@pytest.mark.slow
 def test_scores_and_curves_of_all_trials_lie_in_the_run(folder):
     folder.replace("trials = 10", "trials = 2")
     sets = ("--set", "resources.tensorboard=true", "--set", "evaluation.epochs=2")

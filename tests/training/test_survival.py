@@ -74,6 +74,7 @@ def assert_same(out, whole):
         assert results[0][key] == results[1][key]
 
 
+@pytest.mark.slow
 def test_one_that_was_killed_three_times_within_epochs(architecture, data, recipe, tmp_path):
     recipe = replace(recipe, batch_size=8, **SETTINGS)
     out, whole = tmp_path / "killed", tmp_path / "whole"
