@@ -60,26 +60,32 @@ def twice(group, network, images, recipe):
     return whole, trained(network, images, recipe, group, states[0])
 
 
+def one_of(group, address, path, call, arguments):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=address, rank=group.rank, world_size=group.size)
+    torch.save(call(group, *arguments), path)
+    dist.destroy_process_group()
+
+
 def together(world, tmp_path, call, *arguments):
     """What a call gives in each of several processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
 
-    def run(rank):
-        torch.set_num_threads(1)
-        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world)
-        torch.save(call(Group(rank, world), *arguments), tmp_path / f"{rank}.pt")
-        dist.destroy_process_group()
-
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=run, args=(rank,)) for rank in range(world)]
+    paths = [tmp_path / f"{rank}.pt" for rank in range(world)]
+    # From a server, as autograd refuses a child of a process whose own threads it has started.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    processes = [
+        context.Process(target=one_of, args=(Group(rank, world), address, path, call, arguments))
+        for rank, path in enumerate(paths)
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
-    paths = [tmp_path / f"{rank}.pt" for rank in range(world)]
     return [torch.load(path, weights_only=False) for path in paths]
 
 
