@@ -7,7 +7,7 @@ by (block, input shape); an architecture's cost is a sum of look-ups and equals 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -198,25 +198,11 @@ def trace(module: nn.Module, shape: tuple[int, ...], device: str = "meta") -> tu
     """The cost of any module on a device for one input of `shape` (without the batch axis), and
     its output's shape."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    flops = FlopCounterMode(display=False)
-    written = FlopCounterMode(display=False, custom_mapping=_elements_written())
-    with torch.no_grad(), flops, written:
+    from senet_nas.counting import Counting
+
+    counting = Counting()
+    with torch.no_grad(), counting:
         output = module.eval()(torch.zeros(1, *shape, device=device))
     params = sum(p.numel() for p in module.parameters() if p.requires_grad)
-    macs = flops.get_total_flops() // 2
-    return Cost(params, macs, written.get_total_flops()), tuple(output.shape[1:])
-
-
-@cache
-def _elements_written() -> dict[Any, Callable[..., int]]:
-    """The counter's operations, each with the size of its output in its formula's place."""
-    import math
-
-    from torch.utils.flop_counter import flop_registry
-
-    def elements(*_: Any, out_shape: Any = None, **__: Any) -> int:
-        return math.prod(out_shape)
-
-    return dict.fromkeys(flop_registry, elements)
+    return Cost(params, counting.macs, counting.written), tuple(output.shape[1:])
