@@ -1,0 +1,27 @@
+// Plots in the page's own colours, drawn again when these change.
+const drawn = new Map();
+const MANY = 1500; // points, from which they are drawn by the graphics card
+
+function layout(extra) {
+  const axis = { gridcolor: colour("line"), linecolor: colour("line"), zeroline: false, automargin: true };
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: colour("ink"), family: "system-ui, sans-serif", size: 13 },
+    margin: { l: 56, r: 12, t: 12, b: 48 },
+    hovermode: "closest",
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    ...extra,
+    xaxis: { ...axis, ...extra.xaxis },
+    yaxis: { ...axis, ...extra.yaxis },
+  };
+}
+
+function plot(id, content) {
+  drawn.set(id, content);
+  const { traces, view } = content();
+  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+  return Plotly.react(at(id), traces, layout(view), config);
+}
+
+const redrawAll = () => drawn.forEach((content, id) => plot(id, content));

@@ -1,0 +1,92 @@
+"""The page's file: its template, styles, programs, plotly and a run's data in one."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from search_space import InputError
+from senet_nas.analysis.report.gathering import gather
+from senet_nas.data import write_atomically
+from senet_nas.search import RunFolder
+
+# In the order in which they are read: each may use those before it.
+PROGRAMS = (
+    "basics",
+    "plots",
+    "front",
+    "network",
+    "se_map",
+    "volume",
+    "curves",
+    "effects",
+    "run",
+    "start",
+)
+
+
+def write_report(folder: RunFolder, name: str, path: Path | None = None) -> Path:
+    """Write a run's page to `path`, DIR/report.html where none is given, and return that.
+
+    name: the run's, as commands on the page name it. Raises `InputError` where plotly is missing,
+    where the run can't be read, and where the file can't be written.
+    """
+    script = _plotly()
+    text = page(gather(folder, name), script)
+    target = path or folder.path / "report.html"
+    try:
+        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{target}: {error.strerror}") from None
+    return target
+
+
+def page(data: dict[str, Any], script: str) -> str:
+    """The page of gathered data, with plotly's script in it."""
+    own = "\n".join(_part(f"{name}.js") for name in PROGRAMS)
+    parts = {
+        "TITLE": html.escape(str(data["name"])),
+        "STYLE": _part("style.css"),
+        "DATA": _inlined(data),
+        "PLOTLY": script.replace("</script", "<\\/script"),
+        "PROGRAM": f'(() => {{\n"use strict";\n{own}\n}})();',
+    }
+    # Split once, so that nothing in a run's data can stand for a part.
+    head, *rest = _part("template.html").split("{{")
+    pieces = [head]
+    for piece in rest:
+        key, after = piece.split("}}", 1)
+        pieces += [parts[key], after]
+    return "".join(pieces)
+
+
+def _inlined(data: dict[str, Any]) -> str:
+    """JSON that may stand in a script element, whatever texts it holds."""
+    text = json.dumps(_finite(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _part(name: str) -> str:
+    return (resources.files("senet_nas.analysis.report") / "page" / name).read_text("utf-8")
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise InputError("a report needs plotly: pip install 'senet-nas[report]'") from None
+    return str(get_plotlyjs())
