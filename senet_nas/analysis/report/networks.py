@@ -11,7 +11,7 @@ from search_space import SE, Blueprint, InputError, Retrofit
 from search_space.values import block_to_data, se_to_data
 from senet_nas.cost import PartCost, cost_by_part
 
-MOST_TRACED = 1000  # networks whose blocks are priced one by one, at some ms a new block
+MOST_TRACED = 300  # networks whose blocks are priced one by one, at some ms a new block
 
 
 class Table:

@@ -127,6 +127,7 @@ function startFront() {
     at("trial").reportValidity();
     select(row);
   });
+  if (selected !== null) at("trial").value = trials.number[selected];
   drawFront();
   at("front-plot").on("plotly_click", (event) => select(event.points[0].customdata));
   onSelection.push((row) => {

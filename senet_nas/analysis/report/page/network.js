@@ -113,7 +113,9 @@ function drawNetwork(row) {
 
 function startNetwork() {
   onSelection.push(drawNetwork);
-  if (selected === null) {
+  if (selected !== null) {
+    drawNetwork(selected);
+  } else {
     at("network-body").replaceChildren(make("p", { class: "note" }, "Choose a network on the front: click its point, or its button in the table."));
   }
 }

@@ -10,6 +10,7 @@ function layout(extra) {
     font: { color: colour("ink"), family: "system-ui, sans-serif", size: 13 },
     margin: { l: 56, r: 12, t: 12, b: 48 },
     hovermode: "closest",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("cloud"), activecolor: colour("accent") },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     ...extra,
     xaxis: { ...axis, ...extra.xaxis },
@@ -20,7 +21,8 @@ function layout(extra) {
 function plot(id, content) {
   drawn.set(id, content);
   const { traces, view } = content();
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+  const displayModeBar = innerWidth > 500 ? "hover" : false; // else it lies over the legend
+  const config = { responsive: true, displayModeBar, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendChartToCloud"] };
   return Plotly.react(at(id), traces, layout(view), config);
 }
 

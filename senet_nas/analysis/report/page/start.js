@@ -2,6 +2,9 @@
 const { trials: count, failed } = data.counts;
 at("summary").textContent = `${count} trials, ${failed} failed, ${data.front.length} on the front` +
   (data.fault ? ". Its space has changed since, so its networks can't be drawn: " + data.fault : "");
+const asked = /^#trial=(\d+)$/.exec(location.hash);
+const first = asked ? rowOfTrial.get(Number(asked[1])) : data.knee;
+if (first !== undefined) selected = first; // before the first drawing, so that there is one
 startFront();
 startNetwork();
 const waiting = [startSeMap, startVolume, startEffects, startCurves, startRun];
@@ -14,9 +17,6 @@ function next() {
     document.documentElement.dataset.ready = "yes";
   }
 }
-const asked = /^#trial=(\d+)$/.exec(location.hash);
-const first = asked ? rowOfTrial.get(Number(asked[1])) : data.knee;
-if (first !== null && first !== undefined) select(first);
 setTimeout(next);
 window.addEventListener("beforeprint", redrawAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
