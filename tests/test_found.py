@@ -8,7 +8,9 @@ import pytest
 from search_space import Architecture, structural_hash
 from senet_nas import cost
 from senet_nas.analysis import front_of
+from senet_nas.analysis.fronts import load_fronts
 from senet_nas.analysis.picture import draw_fronts
+from senet_nas.analysis.run_view import RunView
 from senet_nas.search import RunFolder
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +40,8 @@ def test_the_networks_of_the_front_cost_what_they_did(path):
 
 def test_the_picture_in_the_readme_is_drawn_from_it(tmp_path):
     folder = RunFolder.open(ROOT / "runs/found/cifar10_nsga2")
-    draw_fronts({str(folder.path): folder}, tmp_path / "front.svg")
+    fronts = load_fronts([RunView.open(str(folder.path), folder)])
+    draw_fronts(fronts, tmp_path / "front.svg")
     kept = (ROOT / "docs/front.svg").read_text()
     drawn = (tmp_path / "front.svg").read_text()
     for text in ("66 trials", "front: 11 points", "knee"):

@@ -14,7 +14,7 @@ AXES: Mapping[str, str] = {
     "loss": "min",
     **dict.fromkeys(COSTS, "min"),
 }
-SHORT = {"latency": "latency_ms"}
+SHORT = {"latency": "latency_ms", "top1": "accuracy", "parameters": "params"}
 NAMES = {
     "macs": "MACs",
     "params": "parameters",
@@ -25,7 +25,8 @@ UNITS = {"accuracy": "%", "top5": "%", "latency_ms": "ms", **dict.fromkeys(IN_MI
 
 
 def parse_axes(text: str) -> dict[str, str]:
-    """`accuracy,macs` to objectives, the direction by the name of each score.
+    """`accuracy,macs` to objectives, the direction by the name of each score; those to be
+    maximised stand first, so that fronts go from cheap to dear.
 
     Raises `InputError` for other names, and for anything but two or three.
     """
@@ -38,7 +39,7 @@ def parse_axes(text: str) -> dict[str, str]:
         objectives[name] = AXES[name]
     if len(objectives) not in (2, 3):
         raise InputError(f"--axes {text}: give two or three of {', '.join(allowed)}")
-    return objectives
+    return dict(sorted(objectives.items(), key=lambda pair: pair[1] != "max"))
 
 
 def axis_label(name: str) -> str:

@@ -16,7 +16,8 @@ from senet_nas.analysis.run_view import RunView
 from senet_nas.analysis.se_places import SEPlace, has_se, se_places
 
 KINDS = ("none", "everywhere", "late")
-KIND_LABELS = {"none": "no SE", "everywhere": "SE in every block", "late": "SE late only"}
+KIND_LABELS = {"none": "no SE", "everywhere": "SE everywhere", "late": "SE late only"}
+ITSELF = "this point itself"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Twin:
     trained: str | None = None
     scores: Mapping[str, float] | None = None
     nearest: Nearest | None = None
+
+    @property
+    def is_point(self) -> bool:
+        """Whether the point is such a network itself."""
+        return self.trained == ITSELF
+
+    @property
+    def all_scores(self) -> dict[str, float]:
+        """What is known of it: counted costs, and where it is trained its scores."""
+        return {**self.costs, **(self.scores or {})}
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ def null_models(view: RunView, front: Front) -> NullModels:
             architecture = structural_hash(view.build(candidate))
             trained, scores = None, None
             if architecture == point.architecture:
-                trained, scores = "this point itself", point.scores
+                trained, scores = ITSELF, point.scores
             elif architecture in known:
                 trained = f"trial {known[architecture].number}"
                 scores = known[architecture].scores

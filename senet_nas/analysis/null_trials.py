@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,11 @@ class NullTrials:
                 f"{self.folder.path}: children of this run train on from their parents' weights; "
                 "null models trained anew can't be compared with them"
             )
+        if run.supernet is not None:
+            raise InputError(
+                f"{self.folder.path}: trials of this run are scored in a supernet; "
+                "null models trained alone can't be compared with them"
+            )
         space = run.space.open()
         torch.set_num_threads(run.resources.cpus_per_trial)
         path = start_file(self.folder)
@@ -110,10 +115,3 @@ class NullTrials:
             whole = content.rfind(b"\n") + 1
             if whole < len(content):
                 os.truncate(self.file, whole)
-
-
-def differences(
-    scores: Mapping[str, float], others: Mapping[str, float] | None, names: Sequence[str]
-) -> dict[str, float]:
-    """How much the second has more of each score than the first."""
-    return {n: others[n] - scores[n] for n in names if others and n in others and n in scores}

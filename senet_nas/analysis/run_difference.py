@@ -54,6 +54,11 @@ class RunDifference:
         return data | {"fronts": [front.to_data() for front in self.fronts]}
 
 
+def scored_otherwise(first: RunView, second: RunView) -> tuple[str, ...]:
+    """The settings in which two runs differ and by which scores come about."""
+    return tuple(n for n in differing(_settings(first), _settings(second)) if _scores(n))
+
+
 def run_difference(first: RunView, second: RunView) -> RunDifference:
     """Raises `InputError` where the runs have no objective in common."""
     settings = differing(_settings(first), _settings(second))
@@ -64,7 +69,7 @@ def run_difference(first: RunView, second: RunView) -> RunDifference:
         settings=settings,
         scored_otherwise=tuple(n for n in settings if _scores(n)),
         fronts=fronts,
-        covered=(_covered(*fronts), _covered(fronts[1], fronts[0])),
+        covered=(covered(*fronts), covered(fronts[1], fronts[0])),
         decisions=None if undecided else _decisions(first, second, fronts),
         undecided=undecided,
     )
@@ -99,7 +104,7 @@ def _named(objectives: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({way})" for name, way in objectives.items())
 
 
-def _covered(front: Front, other: Front) -> float | None:
+def covered(front: Front, other: Front) -> float | None:
     """The share of a front that another covers; None where one is empty."""
     if not front.points or not other.points:
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,80 +10,8 @@ from rich.table import Table
 
 from search_space import Blueprint, load
 from search_space.space import option_label
-from senet_nas.analysis.front import Front, front_of
 from senet_nas.analysis.places import Places
-from senet_nas.cost import IN_MILLIONS, cost, measure_latency
-from senet_nas.search import RunFolder
-from senet_nas.search.run_folder import at_highest_rung
-
-UNITS = dict.fromkeys(IN_MILLIONS, 1e6)
-
-
-def load_fronts(folders: Mapping[str, RunFolder]) -> dict[str, Front]:
-    """The front of each run over its own objectives; runs with the same objectives share the
-    reference point of their hypervolumes."""
-    runs = {name: (folder.trials(), folder.objectives()) for name, folder in folders.items()}
-    return {
-        name: front_of(
-            trials,
-            objectives,
-            beside=[
-                trial
-                for others, same in runs.values()
-                if same == objectives
-                for trial in at_highest_rung(others)
-            ],
-        )
-        for name, (trials, objectives) in runs.items()
-    }
-
-
-def fronts_to_data(fronts: Mapping[str, Front]) -> dict[str, Any]:
-    """For one run its front; for several, each under its folder's name."""
-    if len(fronts) == 1:
-        return next(iter(fronts.values())).to_data()
-    return {name: front.to_data() for name, front in fronts.items()}
-
-
-def fronts_to_csv(fronts: Mapping[str, Front]) -> str:
-    """A line a point: run, trial, architecture, knee, scores."""
-    scores = sorted({name for front in fronts.values() for p in front.points for name in p.scores})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "trial", "architecture", "knee", *scores])
-    for name, front in fronts.items():
-        for point in front.points:
-            values = [point.scores.get(score, "") for score in scores]
-            writer.writerow([name, point.number, point.architecture, point.is_knee, *values])
-    return text.getvalue()
-
-
-def print_fronts(fronts: Mapping[str, Front]) -> None:
-    """A table for each run."""
-    console = Console()
-    for name, front in fronts.items():
-        failed = f", {front.failed} failed" if front.failed else ""
-        rungs = f", {front.below} of them below rung {front.rung} left out" if front.rung else ""
-        table = Table(title=f"{name}: front of {front.trials} trials{failed}{rungs}")
-        columns = dict.fromkeys([*front.objectives, "accuracy", "macs", "params"])
-        table.add_column("trial", justify="right")
-        for column in columns:
-            table.add_column(f"{column} (M)" if column in UNITS else column, justify="right")
-        table.add_column("architecture")
-        table.add_column("")
-        for point in front.points:
-            values = [_value(column, point.scores.get(column)) for column in columns]
-            mark = "knee" if point.is_knee else ""
-            table.add_row(str(point.number), *values, point.architecture, mark)
-        console.print(table)
-        reference = ", ".join(f"{key} {_value(key, v)}" for key, v in front.reference.items())
-        console.print(f"hypervolume {front.hypervolume:.6g} (reference point: {reference})")
-
-
-def _value(name: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value / UNITS[name]:.3f}" if name in UNITS else f"{value:.2f}"
+from senet_nas.cost import cost, measure_latency
 
 
 def cost_to_data(

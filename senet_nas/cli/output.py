@@ -16,22 +16,24 @@ if TYPE_CHECKING:
 def conclude(folder: RunFolder, as_json: bool) -> None:
     """Write and print the front of a search that has ended. Raises `RunError` for an empty one."""
     from search_space.errors import RunError
-    from senet_nas.analysis import show, write_front
+    from senet_nas.analysis import write_front
+    from senet_nas.analysis.fronts import fronts_to_data, load_fronts
+    from senet_nas.analysis.fronts_shown import print_fronts
+    from senet_nas.analysis.run_view import RunView
     from senet_nas.analysis.supernet_trust import print_trust, supernet_trust
 
     path = write_front(folder)
-    fronts = show.load_fronts({str(folder.path): folder})
+    fronts = load_fronts([RunView.open(str(folder.path), folder)])
     trust = supernet_trust(folder)
     if as_json:
-        print_json(
-            show.fronts_to_data(fronts) | ({"trust": trust.to_data()} if trust is not None else {})
-        )
+        told = {"trust": trust.to_data()} if trust is not None else {}
+        print_json(fronts_to_data(fronts) | told)
     else:
-        show.print_fronts(fronts)
+        print_fronts(fronts)
         if trust is not None:
             print_trust(trust)
     print(f"written: {folder.trials_file}, {path}", file=sys.stderr)
-    if not any(front.points for front in fronts.values()):
+    if not any(each.front.points for each in fronts):
         raise RunError(f"no trial of {folder.path} succeeded; {folder.trials_file} says why")
 
 

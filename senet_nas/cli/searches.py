@@ -97,28 +97,53 @@ def watch(
 @app.command()
 def front(
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Runs' folders.")],
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="Two or three of accuracy, macs, params, activations, latency; the run's, else.",
+        ),
+    ] = None,
+    random: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A run of random search, to hold them against."),
+    ] = None,
+    train_null: Annotated[
+        bool,
+        typer.Option("--train-null", help="Train the null models first, as the run's trials."),
+    ] = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     picture: Annotated[
         Path | None, typer.Option(help="Draw them, too: a file ending in .svg, .png or .pdf.")
     ] = None,
 ) -> None:
-    """The non-dominated trials of runs, and their hypervolume."""
-    from senet_nas.analysis import show
-    from senet_nas.search import RunFolder
+    """The non-dominated trials of runs, their hypervolume, and their null models."""
+    from senet_nas.analysis.fronts import (
+        fronts_to_csv,
+        fronts_to_data,
+        load_fronts,
+        open_runs,
+        train_nulls,
+    )
+    from senet_nas.analysis.fronts_shown import print_fronts
+    from senet_nas.analysis.picture import draw_fronts
 
-    folders = {str(path): RunFolder.open(path) for path in directories}
-    fronts = show.load_fronts(folders)
+    with counted_progress("costs") as advance:
+        views, against = open_runs(directories, random, axes, advance)
+    fronts = load_fronts(views, against)
+    if train_null:
+        with counted_progress("null models") as advance:
+            train_nulls(fronts, advance)
+        fronts = load_fronts(views, against)
     if picture is not None:
-        from senet_nas.analysis.picture import draw_fronts
-
-        draw_fronts(folders, picture)
+        draw_fronts(fronts, picture)
     if as_json:
-        print_json(show.fronts_to_data(fronts))
+        print_json(fronts_to_data(fronts))
     elif as_csv:
-        sys.stdout.write(show.fronts_to_csv(fronts))
+        sys.stdout.write(fronts_to_csv(fronts))
     else:
-        show.print_fronts(fronts)
+        print_fronts(fronts)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import pytest
 from commands import refused, senet_nas, write_run
 
 from search_space import SE, Architecture, Block, Stage, load, published, structural_hash
-from senet_nas.analysis.run_difference import _covered
+from senet_nas.analysis.run_difference import covered
 from senet_nas.cost import cost
 from senet_nas.search import RunFolder, load_run_file
 from senet_nas.search.run_folder import TrialRecord
@@ -154,4 +154,4 @@ def test_a_front_covers_what_it_equals(tmp_path, images, candidates):
     record = TrialRecord(0, candidates[1], "x", {"accuracy": 1.0, "macs": 2.0})
     front = front_of([record], {"accuracy": "max", "macs": "min"})
     better = front_of([replace(record, scores={"accuracy": 2.0, "macs": 2.0})], front.objectives)
-    assert (_covered(front, front), _covered(front, better), _covered(better, front)) == (1, 1, 0)
+    assert (covered(front, front), covered(front, better), covered(better, front)) == (1, 1, 0)
