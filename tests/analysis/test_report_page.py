@@ -5,15 +5,21 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import refused, senet_nas
 
-from search_space import Architecture
+from search_space import SE, Architecture, Retrofit, SearchSpace
 from senet_nas.analysis import front_of
+from senet_nas.analysis.report.effects import effects
+from senet_nas.analysis.report.networks import network_tables
+from senet_nas.analysis.report.se_map import se_map
+from senet_nas.cost import cost
 from senet_nas.search import RunFolder, TrialRecord
 
 pytest.importorskip("plotly")
@@ -165,6 +171,63 @@ def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_plotly)
     assert "senet-nas[report]" in refused("report", run)
     assert not (run / "report.html").exists()
+
+
+def test_ten_thousand_trials_stay_below_ten_megabytes(run):
+    folder = RunFolder.open(run)
+    records = folder.trials()
+    some = [replace(records[n % len(records)], number=n) for n in range(10_000)]
+    folder.trials_file.write_text("".join(record.to_line() for record in some))
+    assert len(report(run).encode()) < 10_000_000
+
+
+def se_space(places):
+    choices = {f"se{n}": (None, SE(r=4), SE(r=8)) for n in range(places)} | {"kernel": (3, 5)}
+    return SearchSpace.from_choices(choices)
+
+
+def trials_of(space, number, effect, seed=0):
+    """Trials whose accuracy is `effect` of their choices, and some noise."""
+    rng = np.random.default_rng(seed)
+    drawn = [space.sample(rng) for _ in range(number)]
+    scored = [{"accuracy": effect(space.choices(c)) + rng.normal(0, 0.5)} for c in drawn]
+    return [TrialRecord(n, c, "", s) for n, (c, s) in enumerate(zip(drawn, scored, strict=True))]
+
+
+def test_effects_are_those_that_the_trials_were_made_with():
+    space = se_space(3)
+    made = trials_of(space, 400, lambda c: 50 + 4 * (c["se0"] is not None) - 2 * (c["kernel"] == 5))
+    (model,) = effects(space, made)
+    assert (model["joint"], model["trials"]) == (True, 400)
+    true = {"se0": 4, "se1": 0, "se2": 0}
+    for row in model["rows"]:
+        sign = 1 if row["choice"] == "5" else -1
+        expected = true.get(row["decision"], 2 * -sign)
+        assert abs(row["effect"] - expected) < 2 * row["half_width"] < 0.5
+
+
+def test_too_few_trials_for_one_model_are_said():
+    space = se_space(9)
+    (model,) = effects(space, trials_of(space, 8, lambda c: 50.0))
+    assert not model["joint"]
+    assert all(row["trials"] <= 8 for row in model["rows"])
+    assert effects(space, trials_of(space, 1, lambda c: 50.0)) == []
+
+
+def test_the_se_map_and_tables_of_a_retrofitted_network():
+    source = "torchvision:resnet18"
+    networks = [
+        Retrofit.of({"layer1.0": SE(r=4)}, source),
+        Retrofit.of({"layer1.0": None, "layer2.0": SE(r=8)}, source),
+    ]
+    found = se_map(networks, {1})
+    assert [place["place"] for place in found["places"]] == ["layer1.0", "layer2.0"]
+    assert [place["all"][0] for place in found["places"]] == [1, 1]
+    assert [sum(place["front"]) for place in found["places"]] == [1, 1]
+    tables = network_tables(networks, [1], 32, 10)
+    for net, network in zip(tables["networks"], networks, strict=True):
+        params = sum(tables["parts"][part][1] for part in [net["base"], *net["gates"]])
+        assert params == cost(network, 32, 10).params
 
 
 @in_browser

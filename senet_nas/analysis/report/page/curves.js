@@ -11,17 +11,18 @@ function curvesContent() {
     }
     return { x, y };
   };
+  const isLine = trials.curve.some((curve) => curve.length > 1);
   const isFront = new Set(data.front);
   const others = trials.number.map((_, row) => row).filter((row) => !isFront.has(row));
   const step = Math.max(1, Math.ceil(others.length / MOST_CURVES));
   const line = (name, rows, ink, width, opacity) => ({
-    type: "scatter", mode: "lines+markers", name, ...joined(rows), opacity, hoverinfo: "x+y+name",
-    line: { color: colour(ink), width }, marker: { size: 3 },
+    type: "scatter", mode: isLine ? "lines" : "markers", name, ...joined(rows), opacity, hoverinfo: "x+y+name",
+    line: { color: colour(ink), width }, marker: { color: colour(ink), size: 2 + 3 * width },
   });
   const traces = [line("other trials", others.filter((_, n) => n % step === 0), "cloud", 1, 0.4),
     line("front", data.front, "accent", 1.5, 0.9)];
   if (selected !== null) traces.push(line(`trial ${trials.number[selected]}`, [selected], "warm", 3, 1));
-  return { traces, view: { xaxis: { title: { text: "epoch" } }, yaxis: { title: { text: "training loss" } } } };
+  return { traces, view: { xaxis: { title: { text: "epoch" }, tickformat: "d" }, yaxis: { title: { text: "training loss" } } } };
 }
 
 function startCurves() {
