@@ -12,6 +12,7 @@ import typer
 from senet_nas.cli import (  # noqa: F401 (they register their commands)
     comparing,
     gates,
+    latencies,
     reporting,
     retraining,
     searches,

@@ -1,0 +1,22 @@
+"""Latency by the sum of a network's parts, each measured once.
+
+A part is a block with the shape that it reads, or the average and classifier behind the last
+block. Parts are run in turns, one after another and round by round, as a network runs its blocks:
+so none finds the caches filled by its own last run alone, and what else the machine does in a
+moment is spread over all.
+"""
+
+from senet_nas.latency.measuring import Conditions, conditions_here, measured
+from senet_nas.latency.parts import Part, parts_of
+from senet_nas.latency.table import LatencyTable, drawn, expected_seconds
+
+__all__ = [
+    "Conditions",
+    "LatencyTable",
+    "Part",
+    "conditions_here",
+    "drawn",
+    "expected_seconds",
+    "measured",
+    "parts_of",
+]

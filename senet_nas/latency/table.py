@@ -1,0 +1,130 @@
+"""The file that holds the latency of each part, and predicts networks' by their sum."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from search_space import Blueprint, InputError, SearchSpace
+from senet_nas.data.files import write_atomically
+from senet_nas.latency.measuring import Conditions, measured
+from senet_nas.latency.parts import Part, parts_of, timed
+
+FORMAT = 1
+AT_ONCE = 48  # parts that take turns, and are then written
+
+
+@dataclass(slots=True)
+class LatencyTable:
+    """parts: milliseconds of each by its key. seconds: what measuring took so far."""
+
+    conditions: Conditions
+    parts: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def missing(self, networks: Iterable[Blueprint]) -> list[Part]:
+        """The distinct parts of these networks that the table lacks, in the order met."""
+        return self.missing_of(networks, 0)[0]
+
+    def missing_of(
+        self,
+        networks: Iterable[Blueprint],
+        count: int,
+        advance: Callable[[int, int], None] = lambda done, of: None,
+    ) -> tuple[list[Part], float]:
+        """The same, and the share of the last tenth of `count` networks that had a part which none
+        before them had: how likely a network is to have parts that none of these has."""
+        found: dict[str, Part] = {}
+        last = max(1, count // 10)
+        novel = 0
+        for number, network in enumerate(networks):
+            parts = parts_of(network, self.conditions.image_size, self.conditions.classes)
+            new = {p.key: p for p in parts if p.key not in self.parts and p.key not in found}
+            found |= new
+            novel += bool(new) and number >= count - last
+            advance(number + 1, count)
+        return list(found.values()), novel / last
+
+    def predict(self, network: Blueprint) -> float:
+        """Milliseconds of an inference of `batch_size` images: the sum over the network's parts.
+
+        Raises `InputError` where the table lacks one of them.
+        """
+        total = 0.0
+        for part in parts_of(network, self.conditions.image_size, self.conditions.classes):
+            if part.key not in self.parts:
+                raise InputError(
+                    f"the latency table of {self.conditions.space!r} lacks {part.key}; "
+                    "`senet-nas latency-table` with more --networks extends it"
+                )
+            total += self.parts[part.key]
+        return total
+
+    def measure(
+        self,
+        parts: Sequence[Part],
+        advance: Callable[[int, int], None] = lambda done, of: None,
+        save: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Measure parts, and add them. advance: told how many are done, of how many. save: called
+        after each group of them."""
+        for start in range(0, len(parts), AT_ONCE):
+            began = time.perf_counter()
+            group = parts[start : start + AT_ONCE]
+            times = measured([timed(part) for part in group], self.conditions)
+            self.parts |= {part.key: ms for part, ms in zip(group, times, strict=True)}
+            self.seconds += time.perf_counter() - began
+            save()
+            advance(start + len(group), len(parts))
+
+    def write(self, path: Path) -> None:
+        """As JSON; whole, or not at all."""
+        data = {"format": FORMAT, **asdict(self)}
+        write_atomically(path, lambda temporary: temporary.write_text(json.dumps(data, indent=1)))
+
+    @classmethod
+    def read(cls, path: Path) -> LatencyTable:
+        """The table of a file. Raises `InputError` where there is none."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data["format"] != FORMAT:
+                raise InputError(f"{path}: a latency table of another version")
+            parts = {str(key): float(ms) for key, ms in data["parts"].items()}
+            return cls(Conditions(**data["conditions"]), parts, float(data["seconds"]))
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{path}: not a latency table") from None
+
+    def check_extends(self, wanted: Conditions, path: Path) -> None:
+        """Raise `InputError` where figures under `wanted` don't go into this table."""
+        for name, value in asdict(self.conditions).items():
+            other = getattr(wanted, name)
+            if value != other:
+                raise InputError(
+                    f"{path} was measured with {name} {value}, not {other}; "
+                    "give the same, or another --out"
+                )
+
+
+def drawn(space: SearchSpace, networks: int, seed: int = 0) -> Iterator[Blueprint]:
+    """Random networks of a space: of more networks the first are the same."""
+    rng = np.random.default_rng(seed)
+    for _ in range(networks):
+        yield space.build(space.sample(rng))
+
+
+def expected_seconds(parts: Sequence[Part], conditions: Conditions, sampled: int = 12) -> float:
+    """What measuring these parts would take, by some of them."""
+    if not parts:
+        return 0.0
+    some = parts[:: max(1, len(parts) // sampled)][:sampled]
+    measured([timed(some[0])], replace(conditions, repeats=1))  # kernels are built on first use
+    began = time.perf_counter()
+    measured([timed(part) for part in some], conditions)
+    return (time.perf_counter() - began) / len(some) * len(parts)

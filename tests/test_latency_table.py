@@ -1,0 +1,93 @@
+"""`senet-nas latency-table`: what is measured, kept, gone on with, and predicted."""
+
+import json
+
+import pytest
+from commands import refused, senet_nas
+
+from search_space import InputError, load, published
+from senet_nas.latency import LatencyTable, conditions_here, drawn, measured, parts_of
+from senet_nas.nn import build_network
+
+FEW = ("latency-table", "cifar_tiny", "--threads", 1, "--repeats", 1, "--image-size", 16)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("latency") / "table.json"
+    done = senet_nas(*FEW, "--networks", 2, "--out", path, "--json")
+    assert done.status == 0, done.stderr
+    return path
+
+
+def test_the_prediction_is_the_sum_over_the_parts(table):
+    read = LatencyTable.read(table)
+    network = next(drawn(load("cifar_tiny"), 1))
+    keys = [part.key for part in parts_of(network, 16, 10)]
+    assert len(keys) == len(list(network.blocks())) + 1
+    assert read.predict(network) == pytest.approx(sum(read.parts[key] for key in keys))
+    assert min(read.parts.values()) > 0
+
+
+def test_a_table_states_its_conditions(table):
+    stated = json.loads(table.read_text())["conditions"]
+    assert stated["space"] == "cifar_tiny"
+    assert (stated["device"], stated["threads"], stated["batch_size"]) == ("cpu", 1, 1)
+    assert (stated["precision"], stated["repeats"]) == ("fp32", 1)
+    assert stated["machine"]
+
+
+def test_a_part_that_was_not_measured_is_named(table):
+    with pytest.raises(InputError, match=r"lacks .*more --networks extends it"):
+        LatencyTable.read(table).predict(published("cifar_resnet20"))
+
+
+def test_a_table_is_extended_and_keeps_what_it_has(table, tmp_path):
+    before = LatencyTable.read(table).parts
+    whole = tmp_path / "whole.json"
+    partly = json.loads(table.read_text())
+    partly["parts"] = dict(list(before.items())[:3])
+    whole.write_text(json.dumps(partly))
+    done = senet_nas(*FEW, "--networks", 4, "--out", whole, "--json").data()
+    after = LatencyTable.read(whole).parts
+    assert done["known"] == 3
+    assert done["new"] == len(after) - 3
+    assert after.keys() >= before.keys()
+    assert all(after[key] == before[key] for key in list(before)[:3])
+
+
+def test_a_dry_run_estimates_and_writes_nothing(tmp_path):
+    path = tmp_path / "table.json"
+    found = senet_nas(*FEW, "--networks", 2, "--out", path, "--dry-run", "--json").data()
+    assert found["new"] > 2
+    assert found["seconds"] >= 0
+    assert not path.exists()
+
+
+def test_other_conditions_do_not_go_into_a_table(table):
+    message = refused(*FEW, "--networks", 2, "--out", table, "--batch-size", 2)
+    assert "was measured with batch_size 1, not 2" in message
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    path = tmp_path / "table.json"
+    path.write_text("[]")
+    assert refused(*FEW, "--out", path) == f"{path}: not a latency table"
+    missing = tmp_path / "none" / "table.json"
+    assert "no such folder" in refused(*FEW, "--out", missing)
+
+
+def test_the_cpu_clock_needs_one_thread():
+    arguments = ("latency-table", "cifar_tiny", "--clock", "cpu", "--threads", 2)
+    assert "one thread" in refused(*arguments)
+
+
+def test_networks_of_very_different_latency_are_told_apart():
+    space = load("cifar_tiny")
+    small, large = published("cifar_resnet20"), published("se_resnet50")
+    here = conditions_here(space, image_size=32, classes=10, threads=1, clock="cpu", repeats=3)
+    table = LatencyTable(here)
+    table.measure(table.missing([small, large]))
+    whole = measured([(build_network(n, 10, 32), (3, 32, 32)) for n in (small, large)], here)
+    assert table.predict(small) < table.predict(large)
+    assert table.predict(large) == pytest.approx(whole[1], rel=0.9)
