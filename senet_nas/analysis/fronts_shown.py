@@ -73,7 +73,8 @@ def _print_twins(console: Console, each: RunFront) -> None:
     console.print(
         "trials, on front: such networks among them. trained: of those derived from the "
         "front's other points.\nThen what these have more than their points, in the mean; costs "
-        "in percent.",
+        "in percent.\nPoints are chosen for their accuracy and null models aren't: chance alone "
+        "puts these somewhat lower.",
         soft_wrap=True,
     )
     if left := len(nulls.untrained()):
