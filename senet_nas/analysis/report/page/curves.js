@@ -22,7 +22,9 @@ function curvesContent() {
   const traces = [line("other trials", others.filter((_, n) => n % step === 0), "cloud", 1, 0.4),
     line("front", data.front, "accent", 1.5, 0.9)];
   if (selected !== null) traces.push(line(`trial ${trials.number[selected]}`, [selected], "warm", 3, 1));
-  return { traces, view: { xaxis: { title: { text: "epoch" }, tickformat: "d" }, yaxis: { title: { text: "training loss" } } } };
+  const epochs = Math.max(...trials.curve.slice(0, MOST_CURVES).map((curve) => curve.length));
+  const ticks = epochs <= 12 ? { tick0: 1, dtick: 1 } : {}; // no half epochs
+  return { traces, view: { xaxis: { title: { text: "epoch" }, ...ticks }, yaxis: { title: { text: "training loss" } } } };
 }
 
 function startCurves() {

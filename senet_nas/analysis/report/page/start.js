@@ -2,9 +2,11 @@
 const { trials: count, failed } = data.counts;
 at("summary").textContent = `${count} trials, ${failed} failed, ${data.front.length} on the front` +
   (data.fault ? ". Its space has changed since, so its networks can't be drawn: " + data.fault : "");
-const asked = /^#trial=(\d+)$/.exec(location.hash);
-const first = asked ? rowOfTrial.get(Number(asked[1])) : data.knee;
-if (first !== undefined) selected = first; // before the first drawing, so that there is one
+function askedFor() {
+  const asked = /^#trial=(\d+)$/.exec(location.hash);
+  return asked ? rowOfTrial.get(Number(asked[1])) : undefined;
+}
+selected = askedFor() ?? data.knee; // before the first drawing, so that there is one
 startFront();
 startNetwork();
 const waiting = [startSeMap, startVolume, startEffects, startCurves, startRun];
@@ -18,6 +20,8 @@ function next() {
   }
 }
 setTimeout(next);
-window.addEventListener("beforeprint", redrawAll);
+window.addEventListener("hashchange", () => select(askedFor()));
+window.addEventListener("beforeprint", () => redrawForPrint(true));
+window.addEventListener("afterprint", () => redrawForPrint(false));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-matchMedia("print").addEventListener("change", redrawAll);
+matchMedia("print").addEventListener("change", (event) => redrawForPrint(event.matches));
