@@ -1,4 +1,4 @@
-"""What a network costs: parameters, MACs, activations, and on request measured latency.
+"""What a network costs: parameters, MACs, activations.
 
 Each distinct block is traced once on torch's meta device with torch's own counter, and memoised
 by (block, input shape); an architecture's cost is a sum of look-ups and equals a full trace.
@@ -83,38 +83,6 @@ def cost_by_part(
     head = architecture.head
     classifier = classifier_cost(head.hidden, head.hidden_bias, shape[0], num_classes)
     yield PartCost("classifier", classifier, shape[:1], (num_classes,))
-
-
-def measure_latency(
-    architecture: Blueprint,
-    image_size: int = 224,
-    num_classes: int = 1000,
-    batch_size: int = 1,
-    device: str = "cpu",
-    repeats: int = 20,
-) -> float:
-    """Median milliseconds of an inference (float32, channels_last) of batch_size images, after
-    warm-up. Varies with the machine and what else it does."""
-    import statistics
-    import time
-
-    import torch
-
-    from senet_nas.nn import build_network
-
-    network = build_network(architecture, num_classes, image_size).to(device).eval()
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.randn(batch_size, 3, image_size, image_size, device=device)
-    images = images.to(memory_format=torch.channels_last)
-    times = []
-    with torch.inference_mode():
-        for _ in range(repeats + 5):
-            started = time.perf_counter()
-            network(images)
-            if device.startswith("cuda"):
-                torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - started)
-    return 1000 * statistics.median(times[5:])
 
 
 @cache

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from search_space import Architecture, InputError, load, published, space_names
 from senet_nas import Cost, build_network, cost
-from senet_nas.cost import measure_latency
+from senet_nas.latency import Timing, measure_latency
 
 
 def traced(architecture: Architecture, size: int, classes: int) -> tuple[Cost, torch.nn.Module]:
@@ -143,4 +143,5 @@ def test_an_unknown_cell_is_said_with_its_place():
 
 def test_latency_is_measured_in_milliseconds():
     """Between an impossible 1 µs and a minute, whatever else the machine does."""
-    assert 1e-3 < measure_latency(published("se_cifar_resnet20"), 32, 10, repeats=3) < 60_000
+    few = Timing(repeats=3)
+    assert 1e-3 < measure_latency(published("se_cifar_resnet20"), 32, 10, few) < 60_000

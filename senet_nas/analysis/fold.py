@@ -22,9 +22,9 @@ from senet_nas.analysis.gates import (
     shown_images,
     top1_of,
 )
-from senet_nas.cost import measure_latency
 from senet_nas.data import Reading
 from senet_nas.data.load import Split
+from senet_nas.latency import measure_latencies
 from senet_nas.nn.folding import fold_into
 from senet_nas.nn.placement import Unit
 from senet_nas.training.checkpoint import Checkpoint
@@ -109,12 +109,10 @@ def fold(
     )
 
 
-def _latencies(*checkpoints: Checkpoint) -> list[float]:
-    """Turn by turn, so that what else the machine does falls on all of them."""
-    turns = [
-        [measure_latency(c.architecture, c.image_size, len(c.classes)) for c in checkpoints]
-        for _ in range(_TURNS)
-    ]
+def _latencies(before: Checkpoint, after: Checkpoint) -> list[float]:
+    networks = before.architecture, after.architecture
+    size, classes = before.image_size, len(before.classes)
+    turns = [measure_latencies(networks, size, classes) for _ in range(_TURNS)]
     return [min(of_one) for of_one in zip(*turns, strict=True)]
 
 

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from search_space import Blueprint, Candidate, InputError, SearchSpace
-from senet_nas.cost import COSTS, cost, measure_latency
+from senet_nas.cost import COSTS, cost
+from senet_nas.latency import measure_latency
 from senet_nas.search import RunFile, RunFolder, TrialRecord
 from senet_nas.search.run_folder import at_highest_rung
 

@@ -11,7 +11,8 @@ from rich.table import Table
 from search_space import Blueprint, load
 from search_space.space import option_label
 from senet_nas.analysis.places import Places
-from senet_nas.cost import cost, measure_latency
+from senet_nas.cost import cost
+from senet_nas.latency import measure_latency
 
 
 def cost_to_data(

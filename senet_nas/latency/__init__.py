@@ -6,17 +6,21 @@ so none finds the caches filled by its own last run alone, and what else the mac
 moment is spread over all.
 """
 
-from senet_nas.latency.measuring import Conditions, conditions_here, measured
+from senet_nas.latency.measuring import Conditions, Timing, conditions_here, measured
 from senet_nas.latency.parts import Part, parts_of
 from senet_nas.latency.table import LatencyTable, drawn, expected_seconds
+from senet_nas.latency.whole import measure_latencies, measure_latency
 
 __all__ = [
     "Conditions",
     "LatencyTable",
     "Part",
+    "Timing",
     "conditions_here",
     "drawn",
     "expected_seconds",
+    "measure_latencies",
+    "measure_latency",
     "measured",
     "parts_of",
 ]

@@ -23,22 +23,29 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Timed = tuple[nn.Module, tuple[int, ...]]  # a module and the shape that it reads
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a table's figures hold for. bf16: autocast, as the trainer and `evaluate` run.
-    clock: cpu counts the process's CPU time on one thread, for a machine that does other things."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How modules are timed. threads: of the CPU, torch's own number where None. bf16: autocast,
+    as the trainer and `evaluate` run. clock: cpu counts the process's CPU time on one thread, for
+    a machine that does other things. repeats: rounds that count."""
+
+    device: str = "cpu"
+    threads: int | None = None
+    batch_size: int = 1
+    precision: Precision = "fp32"
+    clock: Clock = "wall"
+    repeats: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions(Timing):
+    """What a table's figures hold for."""
 
     space: str
     fingerprint: str
     image_size: int
     classes: int
-    device: str
     machine: str
-    threads: int
-    batch_size: int
-    precision: Precision
-    clock: Clock
-    repeats: int
     torch: str
 
 
@@ -77,18 +84,19 @@ def conditions_here(
     )
 
 
-def measured(modules: Sequence[Timed], conditions: Conditions) -> list[float]:
-    """Milliseconds of an inference of each module, the median of rounds in which all take turns."""
-    device = torch.device(conditions.device)
-    clock = CLOCKS[conditions.clock]
-    ready = [_on(module, shape, conditions, device) for module, shape in modules]
+def measured(modules: Sequence[Timed], timing: Timing) -> list[float]:
+    """Milliseconds of an inference of each module (channels_last, evaluation mode), the median of
+    rounds in which all take turns."""
+    device = torch.device(timing.device)
+    clock = CLOCKS[timing.clock]
+    ready = [_on(module, shape, timing.batch_size, device) for module, shape in modules]
     times: list[list[float]] = [[] for _ in ready]
-    bf16 = conditions.precision == "bf16"
+    bf16 = timing.precision == "bf16"
     before = torch.get_num_threads()
-    torch.set_num_threads(conditions.threads)
+    torch.set_num_threads(timing.threads or before)
     try:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for turn in range(-WARM_UP, conditions.repeats):
+            for turn in range(-WARM_UP, timing.repeats):
                 for (module, images), found in zip(ready, times, strict=True):
                     seconds = _seconds(module, images, clock)
                     if turn >= 0:
@@ -99,11 +107,11 @@ def measured(modules: Sequence[Timed], conditions: Conditions) -> list[float]:
 
 
 def _on(
-    module: nn.Module, shape: tuple[int, ...], conditions: Conditions, device: torch.device
+    module: nn.Module, shape: tuple[int, ...], batch_size: int, device: torch.device
 ) -> tuple[nn.Module, Tensor]:
     module = module.to(device).eval()
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.randn(conditions.batch_size, *shape, device=device)
+    images = torch.randn(batch_size, *shape, device=device)
     return module, images.to(memory_format=torch.channels_last)
 
 

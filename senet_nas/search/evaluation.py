@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from search_space import Blueprint
-from senet_nas.cost import cost, measure_latency
+from senet_nas.cost import cost
 from senet_nas.data import ImageSet, load_images, resized, training_subset, validation_split
+from senet_nas.latency import Timing, measure_latency
 from senet_nas.nn.inherit import inherit
 from senet_nas.search.fidelity_section import RungSection
 from senet_nas.search.run_file import EvaluationSection
@@ -156,7 +157,8 @@ class Evaluator:
         counted = cost(architecture, size, classes)
         costs = {name: float(getattr(counted, name)) for name in ("params", "macs", "activations")}
         if self.with_latency:
-            costs["latency_ms"] = measure_latency(architecture, size, classes, device=self.device)
+            timing = Timing(device=self.device)
+            costs["latency_ms"] = measure_latency(architecture, size, classes, timing)
         return costs
 
     def _images(self, rung: RungSection) -> tuple[ImageSet, ImageSet]:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from search_space import Candidate, InputError, SearchSpace
-from senet_nas.cost import COSTS, cost, measure_latency
+from senet_nas.cost import COSTS, cost
 from senet_nas.data import draw, load_images
+from senet_nas.latency import measure_latency
 from senet_nas.search.resources import check_resources
 from senet_nas.search.run_file import RunFile, over_base
 from senet_nas.training import load_recipe
