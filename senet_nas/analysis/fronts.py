@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from senet_nas.analysis.null_trials import NullTrials
 from senet_nas.analysis.random_search import RandomSearch, check_random, random_search
 from senet_nas.analysis.run_view import Advance, RunView
 from senet_nas.search import RunFolder
+from senet_nas.search.launches import launches
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class RunFront:
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
         random = {} if self.random is None else {"random": self.random.to_data()}
-        return self.front.to_data() | {"null_models": self.nulls.to_data() | random}
+        return self.front.to_data() | {
+            "null_models": self.nulls.to_data() | random,
+            "launches": [asdict(launch) for launch in launches(self.view.folder)],
+        }
 
 
 def open_runs(

@@ -6,7 +6,6 @@ They stand apart from the trials, so that a search that goes on doesn't learn fr
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from search_space import Candidate, InputError
 from senet_nas.search import RunFolder
+from senet_nas.search.json_lines import append_line, drop_half_line, read_lines
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,8 @@ class NullTrials:
     def scores(self) -> dict[str, Mapping[str, float]]:
         """Scores by the architecture's hash. Raises `InputError` for a damaged line before the
         last, which a kill may have cut short."""
-        if not self.file.exists():
-            return {}
-        lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
-        found: dict[str, Mapping[str, float]] = {}
-        for number, line in enumerate(lines, start=1):
-            try:
-                data = json.loads(line)
-                if data["scores"] is not None:
-                    found[data["architecture"]] = dict(data["scores"])
-            except (ValueError, KeyError, TypeError):
-                if line.endswith("\n"):
-                    raise InputError(f"{self.file}: line {number} is damaged") from None
-        return found
+        found = read_lines(self.file, _read)
+        return {architecture: scores for architecture, scores in found if scores is not None}
 
     def train(
         self,
@@ -103,15 +92,10 @@ class NullTrials:
         advance(len(networks), len(networks))
 
     def _append(self, data: Mapping[str, object]) -> None:
-        self._drop_half_line()
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(data) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        drop_half_line(self.file)
+        append_line(self.file, json.dumps(data) + "\n")
 
-    def _drop_half_line(self) -> None:
-        if self.file.exists():
-            content = self.file.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.truncate(self.file, whole)
+
+def _read(line: str) -> tuple[str, Mapping[str, float] | None]:
+    data = json.loads(line)
+    return data["architecture"], None if data["scores"] is None else dict(data["scores"])

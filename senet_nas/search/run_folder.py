@@ -3,14 +3,14 @@
 `trials.jsonl` is append-only: one line a finished evaluation, on disk before the strategy is
 told. A search killed at any instant loses at most the evaluations in flight. Where candidates are
 trained in rungs, `paused/` holds where those stand that may go on; where children inherit,
-`weights/` those of the trials that may be parents.
+`weights/` those of the trials that may be parents. `launches.jsonl` says with which versions and on
+which machine it was started, and each time that it went on.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import tomllib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from search_space import Candidate, InputError
-from senet_nas.data import locked, sync, write_atomically
+from senet_nas.data import locked, write_atomically
+from senet_nas.search.json_lines import append_line, drop_half_line, read_lines
 from senet_nas.search.run_file import RunFile, load_run_file
 
 logger = logging.getLogger(__name__)
@@ -122,39 +123,21 @@ class RunFolder:
 
         Raises `InputError` for a damaged line before the last.
         """
-        if not self.trials_file.exists():
-            return []
-        text = self.trials_file.read_text(encoding="utf-8", errors="replace")
-        records = []
-        for number, line in enumerate(text.splitlines(keepends=True), start=1):
-            try:
-                if not line.endswith("\n"):
-                    raise ValueError("cut short")
-                records.append(TrialRecord.from_line(line))
-            except (ValueError, KeyError, TypeError):
-                if line.endswith("\n"):
-                    raise InputError(f"{self.trials_file}: line {number} is damaged") from None
-                logger.warning("%s: line %d is cut short and left out", self.trials_file, number)
-        return records
+        return read_lines(
+            self.trials_file,
+            TrialRecord.from_line,
+            lambda number: logger.warning(
+                "%s: line %d is cut short and left out", self.trials_file, number
+            ),
+        )
 
     def drop_half_line(self) -> None:
         """Cut off what stands behind the last newline, so that lines can be appended."""
-        if not self.trials_file.exists():
-            return
-        content = self.trials_file.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(self.trials_file, whole)
+        drop_half_line(self.trials_file)
 
     def append(self, record: TrialRecord) -> None:
         """Add a finished trial; it is on disk when this returns."""
-        is_first = not self.trials_file.exists()
-        with self.trials_file.open("a", encoding="utf-8") as file:
-            file.write(record.to_line())
-            file.flush()
-            os.fsync(file.fileno())
-        if is_first:
-            sync(self.path)
+        append_line(self.trials_file, record.to_line())
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold the run for this process alone; a dead process lets go by itself.

@@ -11,6 +11,7 @@ from search_space import Candidate, InputError, structural_hash
 from search_space.errors import RunError
 from senet_nas.search.halving import Halving
 from senet_nas.search.inheriting import Inheritance
+from senet_nas.search.launches import record_launch
 from senet_nas.search.outcome import Outcome, Task, Trials
 from senet_nas.search.paused import FOLDER, WEIGHTS_FOLDER, Paused
 from senet_nas.search.preparation import build_strategy, preflight
@@ -165,6 +166,8 @@ class Running:
     def execute(self) -> None:
         """Run until the budget is spent."""
         supernet = self._supernet()
+        if not self.is_over():
+            record_launch(self.folder, len(self.records))
         if not self.is_over():
             self._run_trials(supernet)
         if supernet is not None:

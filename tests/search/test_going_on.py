@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import torch
 from commands import TRIALS, refused, senet_nas, write_run
 
 from senet_nas.search import RunFolder
@@ -21,6 +22,23 @@ def test_a_larger_budget_is_spent_and_kept(copy, finished):
     assert after[:TRIALS] == before
     assert [record.number for record in after] == list(range(TRIALS + 2))
     assert RunFolder.open(copy).run_file().budget.trials == TRIALS + 2
+
+
+def test_each_launch_is_recorded_with_versions_and_machine(copy):
+    again = ("resume", copy, "--set", f"budget.trials={TRIALS + 1}", "--json")
+    told = senet_nas(*again).data()["launches"]
+    assert [launch["evaluations"] for launch in told] == [0, TRIALS]
+    for launch in told:
+        assert launch["versions"]["torch"] == torch.__version__.partition("+")[0]
+        assert {"python", "senet-nas", "ray", "numpy"} <= launch["versions"].keys()
+        assert launch["machine"]["processor"]
+        assert launch["machine"]["gpus"] == [] or torch.cuda.is_available()
+    assert senet_nas(*again).data()["launches"] == told  # nothing was left to do
+    with (copy / "launches.jsonl").open("a") as file:
+        file.write('{"time": "20')  # a kill
+    assert senet_nas("front", copy, "--json").data()["launches"] == told
+    (copy / "launches.jsonl").unlink()
+    assert senet_nas("front", copy, "--json").data()["launches"] == []
 
 
 def test_nothing_else_may_change(copy):

@@ -81,6 +81,7 @@ def test_front_prints_one_json_document(finished):
     kept = json.loads((finished / "front.json").read_text())
     networks = [point.pop("network") for point in kept["points"]]
     assert data.pop("null_models")["twins"]
+    assert [launch["evaluations"] for launch in data.pop("launches")] == [0]
     assert kept == data
     assert all(network.keys() == {"stem", "stages", "head"} for network in networks)
 

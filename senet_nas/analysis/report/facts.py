@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import platform
-from importlib import metadata
+from dataclasses import asdict
 from typing import Any
 
 from search_space import InputError
 from senet_nas.search import RunFolder
+from senet_nas.search.launches import launches, versions
 
-PACKAGES = ("senet-nas", "torch", "ray", "numpy", "plotly")
 BESIDE = ("trust.json", "gates.json")
 MOST_BYTES = 1_000_000  # of such a file; a page shows no more
 
 
 def facts(folder: RunFolder) -> dict[str, Any]:
-    """`run_file`: its text. `seeds`: its settings of that name. `versions`: of what writes the
-    page, and `machine` on which it does; the run's own aren't recorded. `beside`: what trust.json
-    and gates.json hold, where they are there, else why they can't be shown."""
+    """`run_file`: its text. `seeds`: its settings of that name. `launches`: when, with which
+    versions and on which machine it was started and went on; none where an older version made it.
+    `writer`: versions of what writes the page. `beside`: what trust.json and gates.json hold, where
+    they are there, else why they can't be shown."""
     path = folder.path / "run.toml"
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -27,9 +27,8 @@ def facts(folder: RunFolder) -> dict[str, Any]:
     return {
         "run_file": text,
         "seeds": _seeds(text),
-        "versions": {name: _version(name) for name in PACKAGES}
-        | {"Python": platform.python_version()},
-        "machine": platform.platform(),
+        "launches": [asdict(launch) for launch in launches(folder)],
+        "writer": {name: versions("plotly")[name] for name in ("senet-nas", "plotly")},
         "beside": {name: _read(folder, name) for name in BESIDE if (folder.path / name).is_file()},
     }
 
@@ -46,13 +45,6 @@ def _seeds(text: str) -> dict[str, int]:
         for name, section in sections.items()
         if isinstance(section, dict) and isinstance(section.get("seed"), int)
     }
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _read(folder: RunFolder, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_space import structural_hash
+from senet_nas.search.launches import record_launch
 from senet_nas.search.outcome import Outcome, Task, Trials
 from senet_nas.search.run_folder import RunFolder, TrialRecord
 
@@ -105,6 +106,7 @@ class Sweep:
         from senet_nas.search.tune_runner import run_trials
 
         if self._due:
+            record_launch(self.folder, len(self.records))
             self.progress.start(self.run, self.records)
             self._started = time.perf_counter()
             trials = Trials(self.next_task, self.record, self._tick)
