@@ -1,0 +1,160 @@
+"""What the benchmarks of a supernet share: training one, training and scoring networks of a space.
+
+No benchmark itself. What has been trained is kept in a folder (`--work`), so that a benchmark
+stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+# Beside this file stands a `strategies.py`, which is not the package.
+sys.path[:] = [
+    str(Path(__file__).parents[2]),
+    *(p for p in sys.path if p != str(Path(__file__).parent)),
+]
+
+from search_space import Candidate  # noqa: E402
+
+SEED = 0
+SUPERNET_FILE = "supernet.safetensors"
+_EVALUATORS: dict[str, Any] = {}
+
+
+def options_of(description: str | None, spaces: list[str], epochs: int) -> argparse.ArgumentParser:
+    """What both ask for. epochs: of the supernet, by default."""
+    parser = argparse.ArgumentParser(description=(description or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--data", help="CIFAR-10; the carried sample else")
+    parser.add_argument("--spaces", nargs="+", default=spaces)
+    parser.add_argument("--work", type=Path, help="folder of what is trained; a temporary one else")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of a supernet's training")
+    parser.add_argument("--strategy", default="sandwich")
+    parser.add_argument("--epochs", type=int, default=epochs, help="of the supernet")
+    parser.add_argument("--batch", type=int, default=256, help="of the supernet")
+    parser.add_argument("--recipe", default="supernet", help="of the supernet")
+    parser.add_argument("--alone-epochs", type=int, default=5)
+    parser.add_argument("--alone-batch", type=int, default=128)
+    parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--fraction", type=float, default=1.0)
+    parser.add_argument("--precision", default="fp32")
+    return parser
+
+
+def run_file(space: str, options: argparse.Namespace) -> Any:
+    """The run that a user would have in a file."""
+    from senet_nas.search.run_file import parse_run_file
+
+    evaluation = {
+        "data": options.data,
+        "image_size": options.image_size,
+        "epochs": options.alone_epochs,
+        "batch_size": options.alone_batch,
+        "precision": options.precision,
+        "fraction": options.fraction,
+    }
+    supernet = {
+        "strategy": options.strategy,
+        "recipe": options.recipe,
+        "epochs": options.epochs,
+        "batch_size": options.batch,
+        "precision": options.precision,
+    }
+    table = {
+        "space": {"name": space},
+        "strategy": {"name": "nsga2"},
+        "evaluation": evaluation,
+        "supernet": supernet,
+        "budget": {"trials": 1},
+    }
+    return parse_run_file(table, "benchmark")
+
+
+def supernet_of(space: str, options: argparse.Namespace) -> Path:
+    """Where a space's is kept."""
+    return Path(options.work) / space / SUPERNET_FILE
+
+
+def train_supernet(space: str, options: argparse.Namespace) -> float:
+    """Train one, or go on with it; the seconds that training has taken."""
+    import torch
+
+    from senet_nas.search.weight_sharing import one_shot
+    from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
+
+    torch.set_num_threads(options.threads)
+    run = run_file(space, options)
+    path = supernet_of(space, options)
+    job = one_shot.SupernetJob(run.space, run.evaluation, run.supernet, path.parent)
+    one_shot.train_supernet(
+        job, device=options.device, on_epoch=lambda report: print(space, report, file=sys.stderr)
+    )
+    return SupernetCheckpoint.load(path).seconds
+
+
+def evaluate(
+    space: str, options: argparse.Namespace, candidate: Candidate, shared: bool
+) -> tuple[dict[str, float], float]:
+    """Scores of one network, trained alone or with the supernet's weights; seconds."""
+    import torch
+
+    from senet_nas.search.evaluation import Evaluator
+    from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
+
+    torch.set_num_threads(1)
+    run = run_file(space, options)
+    key = f"{space} {shared}"
+    opened = run.space.open()
+    if key not in _EVALUATORS:
+        path = supernet_of(space, options)
+        _EVALUATORS[key] = (
+            SupernetEvaluator(run.evaluation, opened, path, run.supernet.images, options.device)
+            if shared
+            else Evaluator(run.evaluation, options.device)
+        )
+    started = time.perf_counter()
+    scores = _EVALUATORS[key].at_rung(opened.build(candidate), 0)[0].scores
+    return scores, time.perf_counter() - started
+
+
+class Kept:
+    """Evaluations of networks, each a JSON line of a file as soon as it is there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text().splitlines() if path.exists() else []
+        entries = [json.loads(line) for line in lines]
+        self.found = {tuple(e["candidate"]): (e["scores"], e["seconds"]) for e in entries}
+
+    def submit(
+        self, pool: ProcessPoolExecutor, space: str, options: argparse.Namespace, c: Candidate
+    ) -> Callable[[], tuple[dict[str, float], float]]:
+        """Have a network trained alone where it isn't yet; what gives its scores and seconds."""
+        if c in self.found:
+            return lambda: self.found[c]
+        future = pool.submit(evaluate, space, options, c, False)
+        future.add_done_callback(lambda done: self._keep(c, done))
+        return future.result
+
+    def _keep(self, candidate: Candidate, done: Future[tuple[dict[str, float], float]]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        scores, seconds = done.result()
+        with self.path.open("a") as file:
+            entry = {"candidate": candidate, "scores": scores, "seconds": seconds}
+            file.write(json.dumps(entry) + "\n")
+
+
+def printed(benchmark: str, options: argparse.Namespace, found: dict[str, Any]) -> None:
+    """The line."""
+    settings = {k: v for k, v in vars(options).items() if k not in ("data", "work")}
+    print(json.dumps({"benchmark": benchmark, "settings": settings, **found}), flush=True)
