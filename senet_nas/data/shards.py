@@ -3,17 +3,57 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from search_space.errors import InputError
-from senet_nas.data.layout import split_of, test_split
+from senet_nas.data.layout import SPLITS, split_of, test_split
 from senet_nas.data.records import Labels
 
 NO_LABEL = "-1"
 CLASS_FILES = ("classes.txt", "classnames.txt")
+
+
+@dataclass(frozen=True)
+class SplitFiles(ABC):
+    """What an `Opened` of many files is, but for how images and labels stand in them. by_split: the
+    files by the split that their names tell."""
+
+    path: Path
+    by_split: Mapping[str, tuple[Path, ...]]
+
+    @property
+    def where(self) -> str:
+        """See `Opened`."""
+        return str(self.path)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """See `Opened`."""
+        return tuple(split for split in SPLITS if split in self._chosen)
+
+    def fingerprint(self) -> str:
+        """See `Opened`."""
+        files = [file for files in self.by_split.values() for file in files]
+        return files_fingerprint([*files, *class_files(self.path)])
+
+    @property
+    @abstractmethod
+    def _labels(self) -> tuple[dict[str, Labels], tuple[str, ...]]:
+        """By the files' own split, and the classes' names."""
+
+    def _name(self, split: str, number: int) -> str:
+        """Of an image, for messages."""
+        return f"row {number} of {split}"
+
+    @cached_property
+    def _chosen(self) -> dict[str, str]:
+        return usable_splits(self.where, self._labels[0], self._name)
 
 
 def shards_in(path: Path, suffix: str) -> dict[str, tuple[Path, ...]]:

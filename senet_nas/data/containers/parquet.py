@@ -7,7 +7,7 @@ copied once, unchanged, into Arrow files in the cache (`copies.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from search_space.errors import InputError
 from senet_nas.data.hub_columns import Columns, columns_of, content_of
 from senet_nas.data.hub_tables import labels_of
-from senet_nas.data.layout import SPLITS
 from senet_nas.data.records import Labels
-from senet_nas.data.shards import class_files, files_fingerprint, shards_in, usable_splits
+from senet_nas.data.shards import SplitFiles, shards_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,26 +33,8 @@ def opened(path: Path) -> Parquet | None:
 
 
 @dataclass(frozen=True)
-class Parquet:
+class Parquet(SplitFiles):
     """Shards by their own split."""
-
-    path: Path
-    by_split: Mapping[str, tuple[Path, ...]]
-
-    @property
-    def where(self) -> str:
-        """See `Opened`."""
-        return str(self.path)
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """See `Opened`."""
-        return tuple(split for split in SPLITS if split in self._chosen)
-
-    def fingerprint(self) -> str:
-        """See `Opened`."""
-        shards = [file for files in self.by_split.values() for file in files]
-        return files_fingerprint([*shards, *class_files(self.path)])
 
     def records(self, split: str) -> ParquetRecords:
         """See `Opened`."""
@@ -77,10 +58,6 @@ class Parquet:
             for split, files in self.by_split.items()
         }
         return labels_of(self.path, self._columns, found)
-
-    @cached_property
-    def _chosen(self) -> dict[str, str]:
-        return usable_splits(self.where, self._labels[0], "row {1} of {0}".format)
 
 
 @dataclass(frozen=True, eq=False)

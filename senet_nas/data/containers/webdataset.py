@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from search_space.errors import InputError
-from senet_nas.data.layout import SPLITS, is_image, wordnet_class
+from senet_nas.data.layout import is_image, wordnet_class
 from senet_nas.data.records import Labels
 from senet_nas.data.shard_index import LABEL_SUFFIXES, ShardIndex, index_of
-from senet_nas.data.shards import class_files, files_fingerprint, numbered, shards_in, usable_splits
+from senet_nas.data.shards import SplitFiles, numbered, shards_in
 from senet_nas.data.sources import members_of, read_part
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -38,30 +38,12 @@ def opened(path: Path) -> Shards | None:
 
 
 @dataclass(frozen=True)
-class Shards:
+class Shards(SplitFiles):
     """Shards by their own split."""
-
-    path: Path
-    by_split: dict[str, tuple[Path, ...]]
-
-    @property
-    def where(self) -> str:
-        """See `Opened`."""
-        return str(self.path)
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """See `Opened`."""
-        return tuple(split for split in SPLITS if split in self._chosen)
-
-    def fingerprint(self) -> str:
-        """See `Opened`."""
-        shards = [file for files in self.by_split.values() for file in files]
-        return files_fingerprint([*shards, *class_files(self.path)])
 
     def records(self, split: str) -> ShardRecords:
         """See `Opened`."""
-        labels, classes = self._numbered
+        labels, classes = self._labels
         own = self._chosen[split]
         index = self._indices[own]
         return ShardRecords(self.where, self.by_split[own], index, labels[own], classes)
@@ -71,17 +53,13 @@ class Shards:
         return {split: index_of(files) for split, files in self.by_split.items()}
 
     @cached_property
-    def _numbered(self) -> tuple[dict[str, Labels], tuple[str, ...]]:
+    def _labels(self) -> tuple[dict[str, Labels], tuple[str, ...]]:
         return numbered(
             self.path, {split: list(index.labels) for split, index in self._indices.items()}
         )
 
-    @cached_property
-    def _chosen(self) -> dict[str, str]:
-        indices = self._indices
-        return usable_splits(
-            self.where, self._numbered[0], lambda split, number: indices[split].names[number]
-        )
+    def _name(self, split: str, number: int) -> str:
+        return self._indices[split].names[number]
 
 
 @dataclass(frozen=True, eq=False)
