@@ -4,9 +4,10 @@
 
 For each space: a supernet is trained (the sandwich), and networks are both scored in it and trained
 alone: some spread over the range of MACs, and some that differ in SE alone (one trunk). One JSON
-line: Kendall's tau of each with its 95% interval, beside that of MACs alone; the seconds of each
-part; and the memory of a supernet's step over that of its largest network's. --memory measures that
-alone. With --work, what has been trained is kept there, and the same command goes on.
+line: Kendall's tau of each with its 95% interval, beside that of MACs alone (and, with --repeats 2,
+that of one training alone with another); the seconds of each part; and the memory of a supernet's
+step over that of its largest network's. --memory measures that alone. With --work, what has been
+trained is kept there, and the same command goes on.
 """
 
 from __future__ import annotations
@@ -90,8 +91,11 @@ def correlations(options: argparse.Namespace) -> dict[str, Any]:
         for space, groups in samples.items():
             supernets[space] = pool.submit(parts.train_supernet, space, options)
             kept = parts.Kept(options.work / space / "alone.jsonl")
-            for candidate in _distinct(groups):
-                alone[space, candidate] = kept.submit(pool, space, options, candidate)
+            for seed in range(options.repeats):
+                for candidate in _distinct(groups):
+                    alone[space, candidate, seed] = kept.submit(
+                        pool, space, options, candidate, seed
+                    )
         for space, groups in samples.items():
             found[space] = {"supernet_seconds": supernets[space].result()}
             shared = {
@@ -100,9 +104,13 @@ def correlations(options: argparse.Namespace) -> dict[str, Any]:
             }
             for name, group in groups.items():
                 found[space][name] = compared(
-                    [alone[space, c]()[0] for c in group], [shared[c].result()[0] for c in group]
+                    [
+                        [alone[space, c, seed]()[0] for seed in range(options.repeats)]
+                        for c in group
+                    ],
+                    [shared[c].result()[0] for c in group],
                 )
-            seconds = [result()[1] for (of, _), result in alone.items() if of == space]
+            seconds = [result()[1] for (of, _, _), result in alone.items() if of == space]
             scoring = [future.result()[1] for future in shared.values()]
             found[space] |= {
                 "alone_seconds_each": float(np.mean(seconds)),
@@ -116,17 +124,21 @@ def _distinct(groups: dict[str, list[Candidate]]) -> list[Candidate]:
     return list(dict.fromkeys([*groups["all"], *groups["se"]]))
 
 
-def compared(alone: Sequence[dict[str, float]], shared: Sequence[dict[str, float]]) -> Any:
-    """Tau of accuracy in the supernet, and of MACs, with accuracy alone."""
+def compared(
+    alone: Sequence[Sequence[dict[str, float]]], shared: Sequence[dict[str, float]]
+) -> dict[str, Any]:
+    """Tau of accuracy in the supernet, and of MACs, with the mean accuracy over seeds alone; and of
+    two seeds with each other, since no score can be expected to agree better with one."""
     from senet_nas.analysis.rank_correlation import rank_correlations
 
+    by_seed = np.array([[scores["accuracy"] for scores in seeds] for seeds in alone])
+    outcome = by_seed.mean(axis=1).tolist()
     columns = {
         "supernet": [scores["accuracy"] for scores in shared],
-        "macs": [scores["macs"] for scores in alone],
+        "macs": [seeds[0]["macs"] for seeds in alone],
     }
-    outcome = [scores["accuracy"] for scores in alone]
     taus = rank_correlations(columns, outcome, nulls=["macs"])
-    return {
+    found = {
         "tau": taus["supernet"].tau,
         "interval": taus["supernet"].tau_interval,
         "tau_of_macs": taus["macs"].tau,
@@ -137,12 +149,17 @@ def compared(alone: Sequence[dict[str, float]], shared: Sequence[dict[str, float
             [round(a, 2), round(s, 2)] for a, s in zip(outcome, columns["supernet"], strict=True)
         ],
     }
+    if by_seed.shape[1] > 1:
+        seeds = {"second": by_seed[:, 1].tolist()}
+        found["tau_of_seeds"] = rank_correlations(seeds, by_seed[:, 0].tolist())["second"].tau
+    return found
 
 
 def main() -> None:
     """Parse, measure, print one JSON line."""
     parser = parts.options_of(__doc__, ["cifar_mobile", "cifar_residual"], 15)
     parser.add_argument("--networks", type=int, default=20, help="of each sample")
+    parser.add_argument("--repeats", type=int, default=1, help="trainings of each, by other seeds")
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     if options.memory:

@@ -101,9 +101,10 @@ def train_supernet(space: str, options: argparse.Namespace) -> float:
 
 
 def evaluate(
-    space: str, options: argparse.Namespace, candidate: Candidate, shared: bool
+    space: str, options: argparse.Namespace, candidate: Candidate, shared: bool, seed: int = SEED
 ) -> tuple[dict[str, float], float]:
-    """Scores of one network, trained alone or with the supernet's weights; seconds."""
+    """Scores of one network, trained alone or with the supernet's weights; seconds. seed: of the
+    initial weights and the order of images; the split stays."""
     import torch
 
     from senet_nas.search.evaluation import Evaluator
@@ -120,37 +121,48 @@ def evaluate(
             if shared
             else Evaluator(run.evaluation, options.device)
         )
+    evaluator = _EVALUATORS[key]
+    evaluator.settings = run.evaluation.model_copy(update={"seed": seed})
     started = time.perf_counter()
-    scores = _EVALUATORS[key].at_rung(opened.build(candidate), 0)[0].scores
+    scores = evaluator.at_rung(opened.build(candidate), 0)[0].scores
     return scores, time.perf_counter() - started
 
 
 class Kept:
-    """Evaluations of networks, each a JSON line of a file as soon as it is there."""
+    """Networks trained alone, each a JSON line of a file as soon as it is there."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines() if path.exists() else []
         entries = [json.loads(line) for line in lines]
-        self.found = {tuple(e["candidate"]): (e["scores"], e["seconds"]) for e in entries}
+        self.found = {
+            (tuple(e["candidate"]), e["seed"]): (e["scores"], e["seconds"]) for e in entries
+        }
 
     def submit(
-        self, pool: ProcessPoolExecutor, space: str, options: argparse.Namespace, c: Candidate
+        self,
+        pool: ProcessPoolExecutor,
+        space: str,
+        options: argparse.Namespace,
+        candidate: Candidate,
+        seed: int,
     ) -> Callable[[], tuple[dict[str, float], float]]:
-        """Have a network trained alone where it isn't yet; what gives its scores and seconds."""
-        if c in self.found:
-            return lambda: self.found[c]
-        future = pool.submit(evaluate, space, options, c, False)
-        future.add_done_callback(lambda done: self._keep(c, done))
+        """Have one trained where it isn't yet; what gives its scores and seconds."""
+        if (candidate, seed) in self.found:
+            return lambda: self.found[candidate, seed]
+        future = pool.submit(evaluate, space, options, candidate, False, seed)
+        future.add_done_callback(lambda done: self._keep(candidate, seed, done))
         return future.result
 
-    def _keep(self, candidate: Candidate, done: Future[tuple[dict[str, float], float]]) -> None:
+    def _keep(
+        self, candidate: Candidate, seed: int, done: Future[tuple[dict[str, float], float]]
+    ) -> None:
         if done.cancelled() or done.exception() is not None:
             return
         scores, seconds = done.result()
+        entry = {"candidate": candidate, "seed": seed, "scores": scores, "seconds": seconds}
         with self.path.open("a") as file:
-            entry = {"candidate": candidate, "scores": scores, "seconds": seconds}
             file.write(json.dumps(entry) + "\n")
 
 

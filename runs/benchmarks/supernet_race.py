@@ -6,7 +6,8 @@ nsga2 trains candidates for --race seconds, and reaches a hypervolume. A superne
 nsga2 searches in it for --score-seconds. One JSON line: the seconds after which networks with the
 supernet's weights, which are as trained as any, together have that hypervolume; and those after
 which its finalists, trained alone after that, have it. All are scored on the same validation
-images. With --work the multi-trial search and the supernet are kept there, and made once.
+images. Besides, Kendall's tau of both scores of the networks that nsga2 trained. With --work the
+multi-trial search and the supernet are kept there, and made once.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ Found = tuple[Candidate, dict[str, float], float]  # a network, its scores, afte
 
 def race(options: argparse.Namespace) -> dict[str, Any]:
     """Multi-trial nsga2 against a supernet, on the first space."""
+    from senet_nas.analysis.rank_correlation import rank_correlations
+
     space = options.spaces[0]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
@@ -44,6 +47,11 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
             for candidate, scores, at in searched(pool, space, options, True, options.score_seconds)
         ]
         finalists = trained_alone(pool, space, options, shared, trained + options.score_seconds)
+        again = [pool.submit(parts.evaluate, space, options, c, True) for c, _, _ in multi]
+        agreement = rank_correlations(
+            {"supernet": [future.result()[0]["accuracy"] for future in again]},
+            [scores["accuracy"] for _, scores, _ in multi],
+        )["supernet"]
     everything = [scores for _, scores, _ in [*multi, *shared, *finalists]]
     goal = volume([scores for _, scores, _ in multi], everything)
     return {
@@ -55,6 +63,7 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
             "accuracy": max(scores["accuracy"] for _, scores, _ in multi),
         },
         "supernet_seconds": trained,
+        "tau_over_multi_trial": [agreement.tau, agreement.tau_interval],
         "shared_weights": reaching(shared, goal, everything, options.race),
         "trained_alone": reaching(finalists, goal, everything, options.race),
     }
