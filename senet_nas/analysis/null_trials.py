@@ -63,7 +63,7 @@ class NullTrials:
                 "null models trained alone can't be compared with them"
             )
         space = run.space.open()
-        torch.set_num_threads(run.resources.cpus_per_trial)
+        torch.set_num_threads(run.resources.cpus)
         path = start_file(self.folder)
         evaluator = Evaluator(
             run.evaluation,

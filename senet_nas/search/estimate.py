@@ -50,7 +50,7 @@ def estimate(run: RunFile) -> Estimate:
     """
     preflight(run)
     workers = workers_here(run.resources)
-    torch.set_num_threads(run.resources.cpus_per_trial)
+    torch.set_num_threads(run.resources.cpus)
     evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
     space = run.space.open()
     strategy = build_strategy(run, space, len(evaluator.classes))
@@ -61,9 +61,15 @@ def estimate(run: RunFile) -> Estimate:
         )
         for c in asked
     )
-    training, validation = len(evaluator.training), len(evaluator.validation)
+    return at_rate(run, len(evaluator.training), len(evaluator.validation), rate, workers)
+
+
+def at_rate(run: RunFile, training: int, validation: int, rate: float, workers: int) -> Estimate:
+    """The estimate for so many images to train on and to score by. rate: images a second of
+    training a candidate alone."""
     if run.supernet is not None:
         return _of_supernet(run, training, validation, rate, workers)
+    space = run.space.open()
     epochs = run.epochs_a_trial()
     seconds = (epochs * training + SCORING_SHARE * validation) / rate
     trials = min(run.budget.trials or space.size(), space.size())
@@ -78,7 +84,6 @@ def estimate(run: RunFile) -> Estimate:
 def _of_supernet(
     run: RunFile, training: int, validation: int, rate: float, workers: int
 ) -> Estimate:
-    """rate: images a second of training a candidate alone."""
     from senet_nas.search.weight_sharing.estimate import training_seconds
 
     assert run.supernet is not None

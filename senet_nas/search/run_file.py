@@ -16,6 +16,7 @@ from senet_nas.cost import COSTS
 from senet_nas.data import load_images
 from senet_nas.search.fidelity_section import FidelitySection
 from senet_nas.search.filter_section import FilterSection
+from senet_nas.search.resources_section import ResourcesSection
 from senet_nas.search.space_section import SpaceSection
 from senet_nas.search.supernet_section import SupernetSection
 from senet_nas.search.toml_file import Section, first_fault, lay_over, read_table, without_none
@@ -61,17 +62,6 @@ class EvaluationSection(Section):
         """The recipe's settings that the run file replaces."""
         named = {key: getattr(self, key) for key in ("epochs", "batch_size", "precision")}
         return {key: value for key, value in named.items() if value is not None}
-
-
-class ResourcesSection(Section):
-    """workers: trials at a time, 0 for as many as the machine or cluster has room for. Each
-    holds so many CPUs and GPUs; a fraction of a GPU lets several share one. tensorboard: whether
-    Ray Tune writes each trial's numbers for TensorBoard, below the run's folder."""
-
-    workers: int = Field(default=0, ge=0)
-    cpus_per_trial: int = Field(default=1, ge=1)
-    gpus_per_trial: float = Field(default=0.0, ge=0)
-    tensorboard: bool = False
 
 
 class BudgetSection(Section):
@@ -164,10 +154,12 @@ class RunFile(Section):
 
     def with_means_of(self, other: RunFile) -> RunFile:
         """This run with the budget and resources of another, which is the same but for these, and
-        with what it does to see what a supernet's scores are worth.
+        with what it does to see what a supernet's scores are worth. What the other leaves to the
+        machine (`settling`) stays as it was settled here.
 
         Raises `InputError` naming the section where it is not the same.
         """
+        other = other.settled(self.evaluation.precision, self.resources.cpus_per_trial)
         means: dict[str, Any] = {"budget": other.budget, "resources": other.resources}
         if self.supernet is not None and other.supernet is not None:
             trust = {"trust": other.supernet.trust}
@@ -180,6 +172,23 @@ class RunFile(Section):
                     "when a run goes on"
                 )
         return changed
+
+    @property
+    def leaves_precision(self) -> bool:
+        """Whether it is left to the machine in which precision candidates are trained."""
+        overrides = self.evaluation.recipe_overrides()
+        return load_recipe(self.evaluation.recipe, overrides).precision == "auto"
+
+    def settled(
+        self, precision: Literal["auto", "bf16", "fp32"] | None, cpus: int | Literal["auto"]
+    ) -> RunFile:
+        """The same run with these in place of what it leaves to the machine."""
+        changed: dict[str, Any] = {}
+        if self.leaves_precision:
+            changed["evaluation"] = self.evaluation.model_copy(update={"precision": precision})
+        if self.resources.cpus_per_trial == "auto":
+            changed["resources"] = self.resources.model_copy(update={"cpus_per_trial": cpus})
+        return self.model_copy(update=changed)
 
     def to_toml(self) -> str:
         """The resolved definition, defaults included, as TOML that reads back equal."""

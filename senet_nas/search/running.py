@@ -17,6 +17,7 @@ from senet_nas.search.paused import FOLDER, WEIGHTS_FOLDER, Paused
 from senet_nas.search.preparation import build_strategy, preflight
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
+from senet_nas.search.settling import settled
 from senet_nas.search.starting import START_FILE, make_start, start_file
 from senet_nas.search.weight_sharing.sweep import Sweep
 
@@ -204,7 +205,7 @@ class Running:
         from senet_nas.search.weight_sharing.trust import check_trust
 
         resources = self.run.resources
-        devices = resources.gpus_per_trial or resources.cpus_per_trial
+        devices = resources.gpus_per_trial or resources.cpus
         spent = SupernetCheckpoint.load(supernet).device_seconds
         spent += devices * sum(record.train_seconds for record in self.records)
         front = [candidate for candidate, _ in self.strategy.front()]
@@ -235,6 +236,8 @@ def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
     start = make_start(run, classes)
     folder = RunFolder.create(out, run)
     with folder.lock():
+        if (whole := settled(run, len(classes))) != run:
+            folder.define(whole)
         if start is not None:
             start.save(folder.path / START_FILE)
         _starting(folder, len(classes), progress).execute()
@@ -257,6 +260,7 @@ def resume(
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         classes = preflight(changed)
+        changed = settled(changed, len(classes))
         if changed != run:
             folder.define(changed)
         if start_file(folder) is None and (start := make_start(run, classes)) is not None:

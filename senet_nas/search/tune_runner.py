@@ -32,7 +32,8 @@ from ray.tune.search import Searcher
 from search_space.registry import EXTENSIONS_VARIABLE
 from senet_nas.search.outcome import Outcome, Task, Trials
 from senet_nas.search.resources import workers
-from senet_nas.search.run_file import ResourcesSection, RunFile
+from senet_nas.search.resources_section import ResourcesSection
+from senet_nas.search.run_file import RunFile
 from senet_nas.search.tune_relaxed import RelaxedTrainable
 from senet_nas.search.tune_scheduler import RungScheduler
 from senet_nas.search.tune_trainable import CandidateTrainable
@@ -126,7 +127,7 @@ def _trainable(
     supernet: Path | None,
     relaxed: Path | None,
 ) -> Any:
-    resources = {"cpu": run.resources.cpus_per_trial, "gpu": run.resources.gpus_per_trial}
+    resources = {"cpu": run.resources.cpus, "gpu": run.resources.gpus_per_trial}
     with_settings = tune.with_parameters(
         CandidateTrainable if relaxed is None else RelaxedTrainable,
         settings={
@@ -136,7 +137,7 @@ def _trainable(
             "states": str(states.absolute()),
             "inherit_epochs": inherit_epochs,
             "latency": "latency_ms" in {*run.objectives, *run.limits},
-            "cpus": run.resources.cpus_per_trial,
+            "cpus": run.resources.cpus,
             "gpus": run.resources.gpus_per_trial,
             "start": None if start is None else str(start.absolute()),
             "supernet": None if supernet is None else str(supernet.absolute()),

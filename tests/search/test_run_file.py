@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from search_space import InputError, space_names
 from senet_nas.cost import COSTS
 from senet_nas.search import load_run_file, resources
-from senet_nas.search.run_file import MEASURED, ResourcesSection, parse_run_file
+from senet_nas.search.resources_section import ResourcesSection
+from senet_nas.search.run_file import MEASURED, parse_run_file
 from senet_nas.training import recipe_names
 
 WRONG_FILES = {

@@ -125,7 +125,7 @@ class Sweep:
         if supernet is None:
             return
         resources = self.run.resources
-        devices = resources.gpus_per_trial or resources.cpus_per_trial
+        devices = resources.gpus_per_trial or resources.cpus
         spent = devices * sum(record.train_seconds for record in self.records)
         found = [record.candidate for record in done]
         check_trust(self.run, self.folder, supernet, self.num_classes, found, spent)

@@ -101,7 +101,7 @@ def check_trust(
     scores.evaluate(plan.ranked())
     alone = _Evaluations(alone_run, out / "alone", None)
     alone.evaluate(plan.alone())
-    devices = run.resources.gpus_per_trial or run.resources.cpus_per_trial
+    devices = run.resources.gpus_per_trial or run.resources.cpus
     seconds = alone.seconds()
     finalists = devices * sum(seconds[candidate] for candidate in plan.finalists)
     each = devices * float(np.mean(list(seconds.values())))
