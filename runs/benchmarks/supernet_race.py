@@ -161,6 +161,8 @@ def front_of(found: Sequence[Found]) -> list[Found]:
     """The non-dominated ones, from cheap to dear."""
     import moocore
 
+    if not found:
+        return []
     kept = moocore.is_nondominated(_losses([scores for _, scores, _ in found]))
     front = [one for one, keep in zip(found, kept, strict=True) if keep]
     return sorted(front, key=lambda one: one[1]["macs"])
