@@ -7,7 +7,8 @@ moment is spread over all.
 """
 
 from senet_nas.latency.measuring import Conditions, Timing, conditions_here, measured
-from senet_nas.latency.parts import Part, parts_of
+from senet_nas.latency.of_space import parts_of_space
+from senet_nas.latency.parts import Part, block_part, classifier_part, parts_of
 from senet_nas.latency.table import LatencyTable, drawn, expected_seconds
 from senet_nas.latency.whole import measure_latencies, measure_latency
 
@@ -16,6 +17,8 @@ __all__ = [
     "LatencyTable",
     "Part",
     "Timing",
+    "block_part",
+    "classifier_part",
     "conditions_here",
     "drawn",
     "expected_seconds",
@@ -23,4 +26,5 @@ __all__ = [
     "measure_latency",
     "measured",
     "parts_of",
+    "parts_of_space",
 ]

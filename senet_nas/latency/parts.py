@@ -41,12 +41,22 @@ def parts_of(network: Blueprint, image_size: int, classes: int) -> Iterator[Part
     network.check_image_size(image_size)
     shape: Map = (3, image_size, image_size)
     for path, block in network.blocks():
-        yield Part(block, None, shape, 0)
+        yield block_part(block, shape)
         try:
             shape = map_after(block, shape)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-    yield Part(None, replace(network.head, blocks=()), shape, classes)
+    yield classifier_part(network.head, shape, classes)
+
+
+def block_part(block: Block, before: Map) -> Part:
+    """A block that reads a map."""
+    return Part(block, None, before, 0)
+
+
+def classifier_part(head: Head, before: Map, classes: int) -> Part:
+    """What stands behind the last block, and the map that it reads."""
+    return Part(None, replace(head, blocks=()), before, classes)
 
 
 @cache

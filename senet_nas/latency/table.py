@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,20 +51,32 @@ class LatencyTable:
             advance(number + 1, count)
         return list(found.values()), novel / last
 
+    def fingerprint(self) -> str:
+        """16 hex digits that differ where a figure or a condition does."""
+        data = json.dumps([asdict(self.conditions), self.parts], sort_keys=True)
+        return hashlib.sha256(data.encode()).hexdigest()[:16]
+
+    def lacking(self, parts: Iterable[Part]) -> list[Part]:
+        """Those of these parts that the table lacks."""
+        return [part for part in parts if part.key not in self.parts]
+
     def predict(self, network: Blueprint) -> float:
         """Milliseconds of an inference of `batch_size` images: the sum over the network's parts.
 
         Raises `InputError` where the table lacks one of them.
         """
-        total = 0.0
-        for part in parts_of(network, self.conditions.image_size, self.conditions.classes):
-            if part.key not in self.parts:
-                raise InputError(
-                    f"the latency table of {self.conditions.space!r} lacks {part.key}; "
-                    "`senet-nas latency-table` with more --networks extends it"
-                )
-            total += self.parts[part.key]
-        return total
+        parts = parts_of(network, self.conditions.image_size, self.conditions.classes)
+        return sum(self.of(part) for part in parts)
+
+    def of(self, part: Part) -> float:
+        """Milliseconds of a part. Raises `InputError` where the table lacks it."""
+        try:
+            return self.parts[part.key]
+        except KeyError:
+            raise InputError(
+                f"the latency table of {self.conditions.space!r} lacks {part.key}; "
+                "`senet-nas latency-table` with more --networks, or --all, extends it"
+            ) from None
 
     def measure(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import overload
 
@@ -90,9 +91,13 @@ def check_maps(architecture: Architecture, image_size: int) -> None:
             raise InputError(f"image_size {image_size}: {path}: {error}") from None
 
 
-@cache
 def map_after(block: Block, shape: Map) -> Map:
     """The map that a block makes of one of this shape, found on torch's meta device."""
+    return _map_after(block if block.se is None else replace(block, se=None), shape)
+
+
+@cache
+def _map_after(block: Block, shape: Map) -> Map:
     with torch.device("meta"):
         module = build_block(block, shape[0]).eval()
     with torch.no_grad(), refusals(shape):

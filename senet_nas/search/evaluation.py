@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from search_space import Blueprint
-from senet_nas.cost import cost
 from senet_nas.data import ImageSet, load_images, resized, training_subset, validation_split
 from senet_nas.latency import Timing, measure_latency
 from senet_nas.nn.inherit import inherit
+from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.fidelity_section import RungSection
-from senet_nas.search.run_file import EvaluationSection
+from senet_nas.search.known_costs import LATENCY, KnownCosts
 from senet_nas.training import EpochReport, Recipe, evaluate, load_recipe, seeded_network, train
 from senet_nas.training.loop import TrainingState
 from senet_nas.training.start import Start
@@ -23,8 +23,8 @@ from senet_nas.training.start import Start
 @dataclass(frozen=True)
 class Evaluation:
     """scores: accuracy and top5 in percent and loss, of the validation images; params, macs,
-    activations; latency_ms where it was asked for. curve: training loss by epoch. seconds: taken
-    by training and scoring."""
+    activations; latency_ms where it was asked for, or is known by a table. curve: training loss by
+    epoch. seconds: taken by training and scoring."""
 
     scores: dict[str, float]
     curve: tuple[float, ...]
@@ -56,6 +56,7 @@ class Evaluator:
         self.rungs = rungs or (RungSection(epochs=self.recipe.epochs),)
         images = load_images(settings.data, "train", settings.image_size)
         self.classes = images.classes
+        self.known = KnownCosts.of_run(settings, len(images.classes))
         chosen, held_out = validation_split(images.labels, settings.validation, settings.seed)
         if settings.fraction < 1:
             part = training_subset(images.labels[chosen], settings.fraction, settings.seed)
@@ -153,12 +154,12 @@ class Evaluator:
         return Evaluation(scores, tuple(losses), time.perf_counter() - started)
 
     def _costs(self, architecture: Blueprint) -> dict[str, float]:
-        size, classes = self.settings.image_size, len(self.classes)
-        counted = cost(architecture, size, classes)
-        costs = {name: float(getattr(counted, name)) for name in ("params", "macs", "activations")}
-        if self.with_latency:
-            timing = Timing(device=self.device)
-            costs["latency_ms"] = measure_latency(architecture, size, classes, timing)
+        costs = self.known.all(architecture)
+        if self.with_latency and LATENCY not in costs:
+            size, classes = self.settings.image_size, len(self.classes)
+            costs[LATENCY] = measure_latency(
+                architecture, size, classes, Timing(device=self.device)
+            )
         return costs
 
     def _images(self, rung: RungSection) -> tuple[ImageSet, ImageSet]:

@@ -11,7 +11,7 @@ from search_space import InputError
 from senet_nas.search.toml_file import Section
 
 if TYPE_CHECKING:
-    from senet_nas.search.run_file import EvaluationSection
+    from senet_nas.search.evaluation_section import EvaluationSection
 
 
 class RungSection(Section):

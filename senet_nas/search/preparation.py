@@ -12,8 +12,10 @@ from search_space import Candidate, InputError, SearchSpace
 from senet_nas.cost import COSTS, cost
 from senet_nas.data import draw, load_images
 from senet_nas.latency import measure_latency
+from senet_nas.search.known_costs import LATENCY, KnownCosts
 from senet_nas.search.resources import check_resources
 from senet_nas.search.run_file import RunFile, over_base
+from senet_nas.search.tabled_latency import check_table
 from senet_nas.training import load_recipe
 from strategies import AskTell, make_strategy
 
@@ -48,14 +50,17 @@ def null_models(space: SearchSpace) -> tuple[Candidate, ...]:
 
 def absolute_limits(run: RunFile, space: SearchSpace, num_classes: int) -> dict[str, float]:
     """The run's limits as numbers: `"+5%"` and `"+200e3"` are over the network without SE."""
-    size = run.evaluation.image_size
+    costs = KnownCosts.of_run(run.evaluation, num_classes)
     limits: dict[str, float] = {}
     for name, limit in run.limits.items():
         if isinstance(limit, str):
-            if name == "latency_ms":
-                raise InputError("limits.latency_ms must be a number of milliseconds")
-            base = cost(space.build(space.candidate({})), size, num_classes)
-            limits[name] = over_base(name, limit, float(getattr(base, name)))
+            if name not in costs.names:
+                raise InputError(
+                    "limits.latency_ms must be a number of milliseconds, or have an "
+                    "evaluation.latency_table"
+                )
+            base = costs.of(name)(space.build(space.candidate({})))
+            limits[name] = over_base(name, limit, base)
         else:
             limits[name] = limit
     return limits
@@ -64,18 +69,19 @@ def absolute_limits(run: RunFile, space: SearchSpace, num_classes: int) -> dict[
 def known_costs(
     run: RunFile, space: SearchSpace, num_classes: int
 ) -> Mapping[str, Callable[[Candidate], float]]:
-    """For each cost that the run limits or optimises, a function of the candidate. Measured
-    latency is known beforehand only where it is limited."""
-    size = run.evaluation.image_size
+    """For each cost that the run limits or optimises, a function of the candidate. Latency that
+    no table predicts is known beforehand only where it is limited."""
+    size, costs = run.evaluation.image_size, KnownCosts.of_run(run.evaluation, num_classes)
 
-    def counted(name: str) -> Callable[[Candidate], float]:
-        return lambda c: float(getattr(cost(space.build(c), size, num_classes), name))
+    def known(name: str) -> Callable[[Candidate], float]:
+        of = costs.of(name)
+        return lambda c: of(space.build(c))
 
     wanted = {name for name in COSTS if name in run.objectives or name in run.limits}
-    known = {name: counted(name) for name in wanted - {"latency_ms"}}
-    if "latency_ms" in run.limits:
-        known["latency_ms"] = lambda c: measure_latency(space.build(c), size, num_classes)
-    return known
+    found = {name: known(name) for name in wanted if name in costs.names}
+    if LATENCY in run.limits and LATENCY not in found:
+        found[LATENCY] = lambda c: measure_latency(space.build(c), size, num_classes)
+    return found
 
 
 def preflight(run: RunFile) -> tuple[str, ...]:
@@ -90,6 +96,7 @@ def preflight(run: RunFile) -> tuple[str, ...]:
     if num_classes < 2:
         raise InputError(f"{run.evaluation.data}: one class alone, {images.classes[0]!r}")
     space = run.space.open()
+    check_table(run, space, num_classes)
     if build_strategy(run, space, num_classes).ask() is None:
         raise InputError(f"limits: no network of {run.space.label()!r} was found within them")
     # Raises where the images are too small; other networks of a space may have other strides.
@@ -99,8 +106,12 @@ def preflight(run: RunFile) -> tuple[str, ...]:
     for side in {size, *(rung.image_size or size for rung in rungs)}:
         cost(drawn, side)
         draw(recipe.augmentation, 1, side, side, torch.Generator())
-    if "latency_ms" in run.limits and run.resources.gpus_per_trial:
-        raise InputError("limits.latency_ms is measured on the CPU; it can't go with GPU workers")
+    is_measured = run.evaluation.latency_table is None
+    if LATENCY in run.limits and is_measured and run.resources.gpus_per_trial:
+        raise InputError(
+            "limits.latency_ms is measured on the CPU, and can't go with GPU workers; give an "
+            "evaluation.latency_table"
+        )
     if torch.cuda.is_available() and not run.resources.gpus_per_trial:
         logger.warning("a GPU is there, but unused: resources.gpus_per_trial is 0")
     check_resources(run.resources)

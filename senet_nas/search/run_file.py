@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,13 +13,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from search_space import InputError, checks
 from search_space.errors import one_of
 from senet_nas.cost import COSTS
-from senet_nas.data import load_images
+from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.fidelity_section import FidelitySection
 from senet_nas.search.filter_section import FilterSection
 from senet_nas.search.resources_section import ResourcesSection
 from senet_nas.search.space_section import SpaceSection
 from senet_nas.search.supernet_section import SupernetSection
-from senet_nas.search.toml_file import Section, first_fault, lay_over, read_table, without_none
+from senet_nas.search.toml_file import (
+    Section,
+    absolute,
+    first_fault,
+    lay_over,
+    read_table,
+    without_none,
+)
 from senet_nas.training import load_recipe
 from strategies import make_strategy, strategy_settings
 
@@ -36,32 +43,6 @@ class StrategySection(BaseModel):
     def settings(self) -> dict[str, Any]:
         """What the file sets beyond name and seed; the strategy checks it."""
         return dict(self.model_extra or {})
-
-
-class EvaluationSection(Section):
-    """How a candidate is trained and scored.
-
-    data: a folder or archive; none means the sample that the package carries. image_size: by
-    default the space's own, filled in when the run file is read. recipe: a training
-    recipe; epochs, batch_size and precision replace its own. fraction: the part of the training
-    split that candidates train on. validation: the part of the training images that scores them.
-    seed: fixes the split, initial weights and order of images, the same for all candidates.
-    """
-
-    data: str | None = None
-    image_size: int = Field(default=cast(int, None), ge=1)
-    recipe: str = "proxy"
-    epochs: int | None = Field(default=None, ge=1)
-    batch_size: int | None = Field(default=None, ge=1)
-    precision: Literal["auto", "bf16", "fp32"] | None = None
-    fraction: float = Field(default=1.0, gt=0, le=1)
-    validation: float = Field(default=0.2, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0, le=2**63 - 1)
-
-    def recipe_overrides(self) -> dict[str, Any]:
-        """The recipe's settings that the run file replaces."""
-        named = {key: getattr(self, key) for key in ("epochs", "batch_size", "precision")}
-        return {key: value for key, value in named.items() if value is not None}
 
 
 class BudgetSection(Section):
@@ -91,22 +72,17 @@ class RunFile(Section):
 
     def resolved(self) -> RunFile:
         """The same run with nothing left to where and when it is read: the space's fingerprint,
-        the image size, absolute paths of data and recipe."""
+        the image size, absolute paths, the latency table's fingerprint."""
         space = self.space.open()
-        size = self.evaluation.image_size or space.image_size
-        if size is None:  # as large as the images are
-            size = load_images(self.evaluation.data, "train").image_size
-        paths = {"data": self.evaluation.data, "recipe": self.evaluation.recipe}
-        absolute = {key: _absolute(text) for key, text in paths.items()}
-        fixed = {"fingerprint": space.fingerprint(), "weights": _absolute(self.space.weights)}
-        evaluation = self.evaluation.model_copy(update={"image_size": size, **absolute})
+        fixed = {"fingerprint": space.fingerprint(), "weights": absolute(self.space.weights)}
+        evaluation = self.evaluation.resolved(space)
         fidelity = self.fidelity
         if fidelity is not None:
             fidelity = fidelity.resolved(evaluation, self.epochs_in_full())
             evaluation = evaluation.model_copy(update={"epochs": fidelity.rungs[-1].epochs})
         supernet = self.supernet
         if supernet is not None:
-            recipe, checkpoint = _absolute(supernet.recipe), _absolute(supernet.checkpoint)
+            recipe, checkpoint = absolute(supernet.recipe), absolute(supernet.checkpoint)
             supernet = supernet.model_copy(update={"recipe": recipe, "checkpoint": checkpoint})
         return self.model_copy(
             update={
@@ -193,12 +169,6 @@ class RunFile(Section):
     def to_toml(self) -> str:
         """The resolved definition, defaults included, as TOML that reads back equal."""
         return tomli_w.dumps(without_none(self.model_dump()))
-
-
-def _absolute(text: str | None) -> str | None:
-    """The path in full where the text is one."""
-    is_path = text is not None and (text.endswith(".toml") or Path(text).exists())
-    return str(Path(text).resolve()) if text is not None and is_path else text
 
 
 def load_run_file(path: Path, sets: Sequence[str] = (), data: str | None = None) -> RunFile:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import logging
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from search_space import Candidate, InputError
 from senet_nas.data import locked, write_atomically
@@ -34,7 +35,8 @@ class TrialRecord:
     train_seconds: spent on training and scoring by the worker. wall_seconds: from proposal to
     result. elapsed_seconds: of the run at that moment, pauses between resumes left out. curve:
     training loss by epoch. rung: from 0. epochs: that this evaluation trained, as epochs over the
-    images in full. parent: number of the trial with whose weights it began.
+    images in full. parent: number of the trial with whose weights it began. latency: what
+    latency_ms holds for, where a table predicted it.
     """
 
     number: int
@@ -50,6 +52,7 @@ class TrialRecord:
     rung: int = 0
     epochs: float = 0.0
     parent: int | None = None
+    latency: Mapping[str, Any] | None = None
 
     def to_line(self) -> str:
         """The record as one line of JSON, with its newline."""

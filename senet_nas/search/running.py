@@ -19,6 +19,7 @@ from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
 from senet_nas.search.settling import settled
 from senet_nas.search.starting import START_FILE, make_start, start_file
+from senet_nas.search.tabled_latency import predicted_by
 from senet_nas.search.weight_sharing.sweep import Sweep
 
 HOPELESS = 5  # first trials that all fail for one reason
@@ -48,6 +49,7 @@ class Running:
         self.progress = progress
         self.num_classes = num_classes
         self.records = folder.trials()
+        self._predicted_by = predicted_by(self.run.evaluation)
         for line, record in enumerate(self.records, start=1):
             try:
                 self.strategy.tell(record.candidate, record.scores, record.rung)
@@ -150,6 +152,7 @@ class Running:
             rung=task.rung,
             epochs=self._in_flight.pop(task.number),
             parent=None if task.parent is None else task.parent[0],
+            latency=None if outcome.scores is None else self._predicted_by,
         )
         self.folder.append(record)
         self.records.append(record)
@@ -166,9 +169,9 @@ class Running:
 
     def execute(self) -> None:
         """Run until the budget is spent."""
-        supernet = self._supernet()
         if not self.is_over():
             record_launch(self.folder, len(self.records))
+        supernet = self._supernet()
         if not self.is_over():
             self._run_trials(supernet)
         if supernet is not None:

@@ -43,9 +43,10 @@ class SupernetSection(BaseModel):
     images, with which each network's batch norms are set before it is scored.
 
     Of a differentiable strategy alone: targets: what the networks found are to cost, each a search
-    of its own; none for any cost. target_cost: in what. seeds: of the searches for each target;
-    `seed` alone where there are none. cost_weight: of the cost's loss beside that of the images.
-    selection: of a network at the end, by the likeliest options or by what is lost without each.
+    of its own; none for any cost. target_cost: in what; latency is in ms, by the run's table.
+    seeds: of the searches for each target; `seed` alone where there are none. cost_weight: of the
+    cost's loss beside that of the images. selection: of a network at the end, by the likeliest
+    options or by what is lost without each.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
@@ -59,7 +60,7 @@ class SupernetSection(BaseModel):
     checkpoint: str | None = None
     images: int = Field(default=1024, ge=2)
     targets: list[float] = Field(default=[])
-    target_cost: Literal["macs", "params", "activations"] = "macs"
+    target_cost: Literal["macs", "params", "activations", "latency"] = "macs"
     seeds: list[int] = Field(default=[])
     cost_weight: float = Field(default=1.0, ge=0)
     selection: Literal["likeliest", "perturbation"] = "likeliest"
@@ -69,6 +70,11 @@ class SupernetSection(BaseModel):
     def is_differentiable(self) -> bool:
         """Whether alpha is learned, and not only the weights."""
         return self.strategy in differentiable_names()
+
+    @property
+    def axis(self) -> str:
+        """The cost that targets are in, by its name among a trial's scores."""
+        return "latency_ms" if self.target_cost == "latency" else self.target_cost
 
     def tasks(self) -> list[tuple[float | None, int]]:
         """Target and seed of each differentiable search."""
@@ -102,6 +108,8 @@ class SupernetSection(BaseModel):
             raise InputError(
                 "budget.epochs: candidates of a supernet aren't trained; give trials or seconds"
             )
+        if self.target_cost == "latency" and run.evaluation.latency_table is None:
+            raise InputError("supernet.target_cost: latency needs an evaluation.latency_table")
         if run.space.retrofit is not None:
             raise InputError(
                 "supernet: a retrofitted network has no supernet; take a space or a published "
@@ -117,7 +125,7 @@ class SupernetSection(BaseModel):
                     f"not {self.strategy}"
                 )
             for target in self.targets:
-                checks.number("supernet.targets", target, least=1.0)
+                checks.number("supernet.targets", target, least=1e-3)
             for seed in self.seeds:
                 checks.seed(seed)
             return differentiable_settings(self.strategy)

@@ -80,3 +80,9 @@ def without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_none(item) for key, item in value.items() if item is not None}
     return value
+
+
+def absolute(text: str | None) -> str | None:
+    """The path in full where the text is one."""
+    is_path = text is not None and (text.endswith(".toml") or Path(text).exists())
+    return str(Path(text).resolve()) if text is not None and is_path else text

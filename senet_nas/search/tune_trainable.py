@@ -9,10 +9,10 @@ from typing import Any
 from ray import tune
 
 from search_space import InputError, structural_hash
+from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.fidelity_section import RungSection
 from senet_nas.search.outcome import Task
 from senet_nas.search.paused import Paused
-from senet_nas.search.run_file import EvaluationSection
 from senet_nas.search.space_section import SpaceSection
 
 

@@ -14,6 +14,7 @@ from search_space import InputError, load
 from search_space.errors import RunError
 from senet_nas.cost import cost
 from senet_nas.search import RunFolder, load_run_file
+from senet_nas.search.known_costs import KnownCosts
 from senet_nas.search.weight_sharing.deriving import TOLERANCE, check_target, derived
 from senet_nas.search.weight_sharing.expected_cost import ExpectedCost, one_hots
 from senet_nas.search.weight_sharing.one_shot import SUPERNET_FILE, SupernetJob, extremes
@@ -265,7 +266,7 @@ def test_extremes_are_beyond_what_is_drawn():
 
 @pytest.mark.parametrize("axis", ["macs", "params", "activations"])
 def test_expected_cost_is_exact_for_one_network_and_the_mean_over_draws(axis):
-    expected = ExpectedCost(SPACE, axis, 16, 3)
+    expected = ExpectedCost(SPACE, axis, KnownCosts(16, 3))
     rng = np.random.default_rng(0)
     for candidate in [SPACE.sample(rng) for _ in range(10)]:
         counted = getattr(cost(SPACE.build(candidate), 16, 3), axis)
@@ -285,7 +286,7 @@ def test_expected_cost_is_exact_for_one_network_and_the_mean_over_draws(axis):
 
 
 def test_expected_cost_has_a_gradient_in_every_decision():
-    expected = ExpectedCost(SPACE, "macs", 16, 3)
+    expected = ExpectedCost(SPACE, "macs", KnownCosts(16, 3))
     p = [torch.full((len(d.options),), 1 / len(d.options)) for d in SPACE.decisions]
     p = [one.requires_grad_() for one in p]
     gradients = torch.autograd.grad(expected(p), p)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search_space import Candidate
 from search_space.coverage import coverage
-from senet_nas.cost import cost
+from senet_nas.search.known_costs import KnownCosts
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.weight_sharing.deriving import check_target
 from senet_nas.search.weight_sharing.expected_cost import ExpectedCost
@@ -25,11 +24,8 @@ def check_supernet(run: RunFile, classes: tuple[str, ...]) -> None:
         loaded = SupernetCheckpoint.load(Path(section.checkpoint))
         check_fits(loaded, run.evaluation, space, classes, section.checkpoint)
     if section.targets:
-        size, axis = run.evaluation.image_size, section.target_cost
-
-        def value(candidate: Candidate) -> float:
-            return float(getattr(cost(space.build(candidate), size, len(classes)), axis))
-
+        axis, known = section.axis, KnownCosts.of_run(run.evaluation, len(classes))
+        of = known.of(axis)
         for target in section.targets:
-            check_target(space, value, target, axis)
-        ExpectedCost(space, axis, size, len(classes))
+            check_target(space, lambda candidate: of(space.build(candidate)), target, axis)
+        ExpectedCost(space, axis, known)

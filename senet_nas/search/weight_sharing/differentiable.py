@@ -13,7 +13,6 @@ from torch import Tensor
 
 from search_space import Candidate, SearchSpace
 from search_space.errors import RunError
-from senet_nas.cost import cost
 from senet_nas.data import ImageSet, training_subset
 from senet_nas.data.batches import Batch
 from senet_nas.data.memory import MemoryBatches
@@ -74,11 +73,10 @@ class DifferentiableSearch:
         self.recipe = section.recipe_in_full()
         self.device = torch.device(evaluator.device)
         self.dtype = resolve_precision(self.recipe.precision, self.device)
-        size, classes = evaluator.settings.image_size, len(evaluator.classes)
-        self.axis = section.target_cost
-        self.supernet = seeded_supernet(space, classes, seed).to(self.device)
+        self.axis = section.axis
+        self.supernet = seeded_supernet(space, len(evaluator.classes), seed).to(self.device)
         self.supernet.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        expected = None if target is None else ExpectedCost(space, self.axis, size, classes)
+        expected = None if target is None else ExpectedCost(space, self.axis, evaluator.known)
         self.relaxed = Relaxed(
             self.supernet,
             make_optimiser(self.supernet, self.recipe),
@@ -182,10 +180,10 @@ class DifferentiableSearch:
         chosen = likely
         if self.section.selection == "perturbation":
             chosen = perturbed(self.relaxed, self.probabilities(), self.alpha_half, self.seed)
-        size, classes = self.evaluator.settings.image_size, len(self.evaluator.classes)
+        of = self.evaluator.known.of(self.axis)
 
         def value(candidate: Candidate) -> float:
-            return float(getattr(cost(self.space.build(candidate), size, classes), self.axis))
+            return of(self.space.build(candidate))
 
         candidate = derived(
             self.space, chosen, None if self.target is None else value, self.target, self.seed

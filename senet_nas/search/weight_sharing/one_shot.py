@@ -14,7 +14,7 @@ from senet_nas.cost import cost
 from senet_nas.data import locked
 from senet_nas.data.memory import MemoryBatches
 from senet_nas.nn.supernet import Supernet
-from senet_nas.search.run_file import EvaluationSection
+from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.space_section import SpaceSection
 from senet_nas.search.supernet_section import SupernetSection
 from senet_nas.search.weight_sharing.extremes import extreme

@@ -10,7 +10,7 @@ import torch
 from search_space import Architecture, Blueprint, InputError, SearchSpace
 from senet_nas.data.memory import MemoryTestBatches
 from senet_nas.search.evaluation import Evaluation, Evaluator
-from senet_nas.search.run_file import EvaluationSection
+from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.weight_sharing.one_shot import split_of
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
 from senet_nas.training import mixed_precision, resolve_precision

@@ -12,6 +12,7 @@ from search_space import structural_hash
 from senet_nas.search.launches import record_launch
 from senet_nas.search.outcome import Outcome, Task, Trials
 from senet_nas.search.run_folder import RunFolder, TrialRecord
+from senet_nas.search.tabled_latency import predicted_by
 
 if TYPE_CHECKING:
     from senet_nas.search.running import Progress
@@ -31,6 +32,7 @@ class Sweep:
         self.section = self.run.supernet
         self.space = self.run.space.open()
         self.records = folder.trials()
+        self._predicted_by = predicted_by(self.run.evaluation)
         self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
         self._started = time.perf_counter()
         done = {record.number for record in self.records}
@@ -71,6 +73,7 @@ class Sweep:
             attempts=outcome.attempts,
             curve=tuple(round(loss, 4) for loss in outcome.curve),
             epochs=self.run.epochs_in_full(),
+            latency=None if outcome.scores is None else self._predicted_by,
         )
         self.folder.append(record)
         self.records.append(record)
