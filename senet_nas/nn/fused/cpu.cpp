@@ -27,7 +27,7 @@ template <class Act, bool GATED, class V> struct Gradient {
     V gate, pooled;
     V operator()(V grad, V z) const {
         if constexpr (GATED) grad = grad * gate + pooled;
-        return grad * Act::slope(z);
+        return Act::passed(grad, z);
     }
 };
 

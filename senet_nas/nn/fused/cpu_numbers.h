@@ -105,39 +105,40 @@ template <class V> inline V exponential(V x) {
 // Not inlined into each kernel, which would take a third of the time that all take to build.
 template <class V> __attribute__((noinline)) V sigmoid(V z) { return 1.0f / (1.0f + exponential(-z)); }
 
-// Activations and their derivatives. Comparisons stand so that what isn't a number stays so.
+// Activations, and what passes of a gradient g: as in torch nothing does where they are closed,
+// were it infinite. Comparisons stand so that what isn't a number stays so.
 
 struct Identity {
     template <class V> static V value(V z) { return z; }
-    template <class V> static V slope(V) { return fill<V>(1.0f); }
+    template <class V> static V passed(V g, V) { return g; }
 };
 struct Relu {
     template <class V> static V value(V z) { return z < 0.0f ? V{} : z; }
-    template <class V> static V slope(V z) { return z > 0.0f ? fill<V>(1.0f) : V{}; }
+    template <class V> static V passed(V g, V z) { return z <= 0.0f ? V{} : g; }
 };
 struct Relu6 {
     template <class V> static V value(V z) {
         z = z < 0.0f ? V{} : z;
         return z > 6.0f ? fill<V>(6.0f) : z;
     }
-    template <class V> static V slope(V z) {
-        const V above = z > 0.0f ? fill<V>(1.0f) : V{};
-        return z < 6.0f ? above : V{};
+    template <class V> static V passed(V g, V z) {
+        g = z <= 0.0f ? V{} : g;
+        return z >= 6.0f ? V{} : g;
     }
 };
 struct Silu {
     template <class V> static V value(V z) { return z * sigmoid(z); }
-    template <class V> static V slope(V z) {
+    template <class V> static V passed(V g, V z) {
         const V s = sigmoid(z);
-        return s * (1.0f + z * (1.0f - s));
+        return g * (s * (1.0f + z * (1.0f - s)));
     }
 };
 struct HardSwish {
     template <class V> static V value(V z) {
         return z * Relu6::value(z + 3.0f) * (1.0f / 6.0f);
     }
-    template <class V> static V slope(V z) {
-        const V inside = z <= 3.0f ? z * (1.0f / 3.0f) + 0.5f : fill<V>(1.0f);
+    template <class V> static V passed(V g, V z) {
+        const V inside = z > 3.0f ? g : g * (z * (1.0f / 3.0f) + 0.5f);
         return z < -3.0f ? V{} : inside;
     }
 };

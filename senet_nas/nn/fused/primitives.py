@@ -84,7 +84,8 @@ class Reduce(Protocol):
     gate and pooled (the gradient of act(z)'s sum over H x W, None: 0) come without a shortcut.
     z is computed anew from x and shortcut. g is written where there is a shortcut and act isn't
     the identity; otherwise the third is `grad`, untouched, and who reads it computes g anew.
-    act'(0) = 0 for relu, and relu6' is 0 at 0 and at 6; other derivatives are torch's.
+    act'(0) = 0 for relu, and relu6' is 0 at 0 and at 6; other derivatives are torch's. Where an
+    activation is closed g is 0, were grad infinite.
     """
 
     def __call__(
@@ -130,7 +131,7 @@ def affine(
     Szegedy's algorithm 1 (arXiv 1502.03167) has them, with the mean of x - centre and the inverse
     deviation: (C,) each. Brings the running statistics on."""
     mean = first.sum(0).div_(count)
-    variance = second.sum(0).div_(count).addcmul_(mean, mean, value=-1)
+    variance = second.sum(0).div_(count).addcmul_(mean, mean, value=-1).clamp_min_(0)
     inverse = (variance + norm.eps).rsqrt_()
     scale = inverse * norm.weight
     shift = torch.addcmul(norm.bias, mean, scale, value=-1)
@@ -209,11 +210,11 @@ def _affine(
     return z if shortcut is None else z + _wide(shortcut)
 
 
-def _derivative(act: str, z: Tensor) -> Tensor:
+def _passed(act: str, g: Tensor, z: Tensor) -> Tensor:
     with torch.enable_grad():
         z = z.detach().requires_grad_()
-        (derivative,) = torch.autograd.grad(ACTS[act](z).sum(), z)
-    return derivative
+        (passed,) = torch.autograd.grad(ACTS[act](z), z, g)
+    return passed
 
 
 def _gradient(
@@ -224,7 +225,7 @@ def _gradient(
         g = g * _map(gate)
     if pooled is not None:
         g = g + _map(pooled)
-    return g if act == "identity" else g * _derivative(act, z)
+    return g if act == "identity" else _passed(act, g.expand_as(z), z)
 
 
 def _moments(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:

@@ -115,10 +115,13 @@ def _inferred(
 
 
 def _centre(x: Tensor) -> Tensor:
-    """The first image's first pixel."""
-    pixel = x.detach().as_strided(x.shape[1:2], x.stride()[1:2], x.storage_offset())
-    # A copy: what hangs on the link must not hold x, which hooks may take away.
-    return pixel.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    """For each channel the middle one of three values, from images and pixels far apart: so that
+    none that lies far from all others is it."""
+    images, channels, pixels = x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
+    of_channel, of_pixel = (pixels, 1) if layout(x) is torch.contiguous_format else (1, channels)
+    apart = (images - 1) // 2 * channels * pixels + (pixels - 1) // 2 * of_pixel
+    three = x.detach().as_strided((3, channels), (apart, of_channel), x.storage_offset())
+    return three.float().median(0).values
 
 
 def _of_running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -44,6 +44,14 @@ def _slope(g, z, ACT: tl.constexpr):
 
 
 @triton.jit
+def _image_and(each):
+    """The image, and which of its `each` parts, by the grid's first axis: the only one on which
+    more than 65,535 programs fit."""
+    program = tl.program_id(0)
+    return (program // each).to(tl.int64), program % each
+
+
+@triton.jit
 def moments(
     x,
     centre,
@@ -59,8 +67,9 @@ def moments(
     BLOCK_P: tl.constexpr,
 ):
     """Sums of x - centre and of its square: (parts, N, C) each."""
-    n, part = tl.program_id(1).to(tl.int64), tl.program_id(2)
-    c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    n, column = _image_and(tl.cdiv(channels, BLOCK_C))
+    part = tl.program_id(1)
+    c = column * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = c < channels
     middle = tl.load(centre + c, mask=inside, other=0.0)
     base = x + n * channels * pixels
@@ -101,8 +110,9 @@ def squeeze(
     BLOCK_P: tl.constexpr,
 ):
     """The sum of act(z), or of grad * act(z): (parts, N, C)."""
-    n, part = tl.program_id(1).to(tl.int64), tl.program_id(2)
-    c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    n, column = _image_and(tl.cdiv(channels, BLOCK_C))
+    part = tl.program_id(1)
+    c = column * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = c < channels
     middle = tl.load(centre + c, mask=inside, other=0.0)[None, :]
     by = tl.load(scale + n * scale_row + c, mask=inside, other=0.0)[None, :]
@@ -144,9 +154,9 @@ def apply(
     BLOCK_P: tl.constexpr,
 ):
     """y = act(z) * gate."""
-    n = tl.program_id(1).to(tl.int64)
-    c = tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)
-    p = tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)
+    n, tile = _image_and(tl.cdiv(pixels, BLOCK_P))
+    c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    p = tile * BLOCK_P + tl.arange(0, BLOCK_P)
     inside = c < channels
     middle = tl.load(centre + c, mask=inside, other=0.0)[None, :]
     by = tl.load(scale + n * scale_row + c, mask=inside, other=0.0)[None, :]
@@ -192,8 +202,9 @@ def reduce(
     BLOCK_P: tl.constexpr,
 ):
     """Sums of g and of g * (x - centre), (parts, N, C) each, and g where it is written."""
-    n, part = tl.program_id(1).to(tl.int64), tl.program_id(2)
-    c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    n, column = _image_and(tl.cdiv(channels, BLOCK_C))
+    part = tl.program_id(1)
+    c = column * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = c < channels
     middle = tl.load(centre + c, mask=inside, other=0.0)[None, :]
     by = tl.load(scale + n * scale_row + c, mask=inside, other=0.0)[None, :]
@@ -258,9 +269,9 @@ def apply_backward(
     BLOCK_P: tl.constexpr,
 ):
     """dx = g * scale + a + b * (x - centre)."""
-    n = tl.program_id(1).to(tl.int64)
-    c = tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)
-    p = tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)
+    n, tile = _image_and(tl.cdiv(pixels, BLOCK_P))
+    c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    p = tile * BLOCK_P + tl.arange(0, BLOCK_P)
     inside = c < channels
     by = tl.load(scale + n * scale_row + c, mask=inside, other=0.0)[None, :]
     mask = (p < pixels)[:, None] & inside[None, :]

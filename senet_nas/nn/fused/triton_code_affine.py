@@ -42,6 +42,7 @@ def batch_affine(
         two += tl.load(second + at, mask=mask, other=0.0)
     m = tl.sum(one, 0) / count
     variance = tl.sum(two, 0) / count - m * m
+    variance = tl.where(variance < 0, 0.0, variance)
     i = 1 / tl.sqrt(variance + eps)
     s = i * tl.load(weight + c, mask=inside, other=0.0)
     tl.store(mean + c, m, mask=inside)

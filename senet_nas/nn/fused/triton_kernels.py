@@ -61,16 +61,17 @@ class _Layout:
             self.block_p = min(max(1, TILE // self.block_c), _power(self.pixels))
         self.columns = _parts(self.channels, self.block_c)
 
-    def tiles(self) -> tuple[int, int, int]:
-        """The grid of programs with one tile each."""
-        return _parts(self.pixels, self.block_p), self.images, self.columns
+    def tiles(self) -> tuple[int, int]:
+        """The grid of programs with one tile each. On the first axis alone there is room for more
+        than 65,535, so images are on it."""
+        return self.images * _parts(self.pixels, self.block_p), self.columns
 
-    def rows(self) -> tuple[tuple[int, int, int], int]:
+    def rows(self) -> tuple[tuple[int, int], int]:
         """The grid of programs that each sum up a part of a map, and the pixels of a part."""
         most = _parts(self.pixels, self.block_p)
         parts = min(most, _parts(PROGRAMS, max(1, self.columns * self.images)))
         each = _parts(most, parts) * self.block_p
-        return (self.columns, self.images, _parts(self.pixels, each)), each
+        return (self.images * self.columns, _parts(self.pixels, each)), each
 
 
 def _power(number: int) -> int:
@@ -98,7 +99,7 @@ def _total(parts: Tensor) -> Tensor:
 def _moments(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     at = _Layout(x)
     grid, each = at.rows()
-    first, second = _sums(x, grid[2]), _sums(x, grid[2])
+    first, second = _sums(x, grid[1]), _sums(x, grid[1])
     with _on(x):
         _code().moments[grid](
             *(x, centre, first, second, at.images, at.channels, at.pixels, *at.strides, each),
@@ -118,7 +119,7 @@ def _squeeze(
 ) -> Tensor:
     at = _Layout(x)
     grid, each = at.rows()
-    total = _sums(x, grid[2])
+    total = _sums(x, grid[1])
     with _on(x):
         _code().squeeze[grid](
             *(x, centre, scale, shift, x if grad is None else grad, total),
@@ -168,7 +169,7 @@ def _reduce(
 ) -> tuple[Tensor, Tensor, Tensor]:
     at = _Layout(x)
     grid, each = at.rows()
-    first, second = _sums(x, grid[2]), _sums(x, grid[2])
+    first, second = _sums(x, grid[1]), _sums(x, grid[1])
     writes = shortcut is not None and act != "identity"
     written = torch.empty_like(x) if writes else grad
     with _on(x):

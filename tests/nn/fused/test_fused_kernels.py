@@ -8,6 +8,7 @@ from tails import LAYOUTS
 
 from senet_nas.nn.fused import cpu
 from senet_nas.nn.fused.primitives import ACTS, kernels_for, reference
+from senet_nas.nn.fused.tail import normalise
 
 # Of sums and values in float32; of what is stored in a narrower format, half of its last bit.
 ERRORS = {torch.float32: 2e-6, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}
@@ -158,3 +159,32 @@ def test_tensors_that_would_be_misread_are_refused():
         kernels.apply(x, centre, table.double(), table, None, "relu")
     with pytest.raises(ValueError, match="2 x 4"):
         kernels.apply(x, centre, table[:, :2], table, None, "relu")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("act", "closed"), [("relu", -1.0), ("relu6", 7.0), ("hard_swish", -4.0)])
+def test_no_infinite_gradient_passes_where_an_activation_is_closed(layout, act, closed):
+    x = torch.full((2, 17, 3, 3), closed).contiguous(memory_format=LAYOUTS[layout])
+    grad = torch.full_like(x, torch.inf)
+    one, zero, none = torch.ones(1, 17), torch.zeros(1, 17), torch.zeros_like(x)
+    kernels = kernels_for(x)
+    for shortcut in (None, none):
+        for found in kernels.reduce(grad, x, zero[0], one, zero, shortcut, act)[:2]:
+            assert torch.equal(found, torch.zeros(2, 17))
+    assert torch.equal(kernels.reduce(grad, x, zero[0], one, zero, none, act)[2], none)
+    assert torch.equal(kernels.apply_backward(grad, x, zero[0], one, zero, act, zero, zero), none)
+    assert torch.equal(reference.reduce(grad, x, zero[0], one, zero, none, act)[2], none)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_outlier_leaves_a_norm_exact(layout):
+    """Wherever it is: also at a pixel that is looked at beforehand."""
+    x = torch.randn(32, 5, 20, 20, generator=torch.Generator().manual_seed(0))
+    x = x.contiguous(memory_format=LAYOUTS[layout])
+    for image, pixel in ((0, 0), (15, 9), (16, 10), (31, 19)):
+        outlying = x.clone(memory_format=torch.preserve_format)
+        outlying[image, :, pixel, pixel] = 1e5
+        norm, exactly = torch.nn.BatchNorm2d(5), torch.nn.BatchNorm2d(5).double()
+        found = normalise(outlying, norm, kernels_for(x)).detach()
+        close(found, exactly(outlying.double()).detach(), 1e-6, 100.0)
+        close(norm.running_var, exactly.running_var, 1e-6, float(exactly.running_var.max()))

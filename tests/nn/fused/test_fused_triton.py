@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tails import LAYOUTS
+
+from senet_nas.nn.fused import triton_kernels
 
 MAPS = Path(__file__).with_name("triton_maps.py")
 
@@ -25,3 +28,13 @@ def test_the_programs_equal_the_reference():
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert "." in done.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(70_000, 8, 2, 2), (2, 70_000, 1, 2), (1, 3, 4096, 4096)])
+def test_a_grid_has_room_for_any_number_of_images(shape, layout):
+    """CUDA: up to 65,535 programs on all axes of a grid but the first."""
+    x = torch.empty(shape, device="meta", memory_format=LAYOUTS[layout])
+    at = triton_kernels._Layout(x)
+    assert max(*at.tiles()[1:], *at.rows()[0][1:]) <= 65_535
+    assert at.tiles()[0] * at.tiles()[1] * at.block_p * at.block_c >= x.numel()
