@@ -70,6 +70,20 @@ class NetworkGates:
         write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
         return path
 
+    @classmethod
+    def load(cls, path: Path) -> NetworkGates:
+        """Raises `InputError` where `path` isn't such a file."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            blocks = [
+                BlockGates(**block | {"statistics": GateStatistics(**block["statistics"])})
+                for block in data["blocks"]
+            ]
+            return cls(**data | {"classes": tuple(data["classes"]), "blocks": tuple(blocks)})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            said = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"{path}: can't be read as what `gates` writes: {said}") from None
+
 
 def gates_of(
     checkpoint: Checkpoint,

@@ -4,7 +4,7 @@ front lies beyond the spread of random search at equal device-seconds."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from senet_nas.search.weight_sharing.trust import FOLDER, PLAN_FILE, Plan
 
 TRUST_FILE = "trust.json"
 DEVIATIONS = 2.0  # of random search's hypervolumes, within which nothing has won
+
+Pair = tuple[Mapping[str, float], Mapping[str, float]]  # scores in the supernet, and alone
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,16 @@ def supernet_trust(folder: RunFolder) -> SupernetTrust | None:
         return None
     plan = Plan.load(path / PLAN_FILE)
     objectives = folder.objectives()
-    alone = {r.candidate: r for r in RunFolder.open(path / "alone").trials()}
-    shared = {r.candidate: r for r in RunFolder.open(path / "supernet").trials()}
+    alone = _by_candidate(path / "alone")
+    pairs = scored_twice(folder)
     measured = next(iter(objectives))
     finalists = [alone[candidate] for candidate in plan.finalists]
     random = [[alone[candidate] for candidate in drawn] for drawn in plan.random]
     volumes = _volumes([finalists, *random], objectives) if random else [None]
     beats, verdict = _verdict(volumes)
     found = SupernetTrust(
-        all=_tau(plan.sample, shared, alone, measured),
-        se=_tau(plan.se, shared, alone, measured) if plan.se else None,
+        all=_tau(pairs["all"], measured),
+        se=_tau(pairs["se"], measured) if plan.se else None,
         supernet=volumes[0],
         random=tuple(v for v in volumes[1:] if v is not None),
         random_trials=max(map(len, random), default=0),
@@ -84,14 +86,27 @@ def supernet_trust(folder: RunFolder) -> SupernetTrust | None:
     return found
 
 
-def _tau(
-    candidates: Sequence[Candidate],
-    shared: dict[Candidate, TrialRecord],
-    alone: dict[Candidate, TrialRecord],
-    measured: str,
-) -> Tau:
-    pairs = [(shared[c].scores, alone[c].scores) for c in candidates]
-    both = [(s, a) for s, a in pairs if s is not None and a is not None]
+def scored_twice(folder: RunFolder) -> dict[str, list[Pair]]:
+    """The scores of each network that was both scored in the supernet and trained alone: `all`
+    spread over the range of MACs, `se` those that differ in SE alone. Empty where there are none.
+    """
+    path = folder.path / FOLDER
+    if not (path / PLAN_FILE).exists():
+        return {}
+    plan = Plan.load(path / PLAN_FILE)
+    shared, alone = _by_candidate(path / "supernet"), _by_candidate(path / "alone")
+    found: dict[str, list[Pair]] = {}
+    for kind, candidates in (("all", plan.sample), ("se", plan.se)):
+        pairs = [(shared[c].scores, alone[c].scores) for c in candidates]
+        found[kind] = [(s, a) for s, a in pairs if s is not None and a is not None]
+    return found
+
+
+def _by_candidate(path: Path) -> dict[Candidate, TrialRecord]:
+    return {record.candidate: record for record in RunFolder.open(path).trials()}
+
+
+def _tau(both: Sequence[Pair], measured: str) -> Tau:
     columns = {
         "supernet": [s[measured] for s, _ in both],
         "macs": [a["macs"] for _, a in both],

@@ -18,13 +18,28 @@ def report(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="DIR/report.html if not given.")
     ] = None,
+    random: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A run of random search, to hold it against."),
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Another run to hold it against; may be repeated."),
+    ] = None,
+    gates: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="What `senet-nas gates --out` wrote of a network; may be repeated. "
+            "DIR/gates.json if not given.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """One page of a run that works offline: front, networks, where SE stands, effects."""
     from senet_nas.analysis.report import write_report
-    from senet_nas.search import RunFolder
 
-    path = write_report(RunFolder.open(directory), str(directory), out)
+    path = write_report(directory, out, random=random, beside=beside or (), gates=gates or ())
     if as_json:
         print_json({"written": str(path), "bytes": path.stat().st_size})
     else:

@@ -53,10 +53,10 @@ def launches(folder: RunFolder) -> list[Launch]:
     return read_lines(folder.path / FILE, Launch.from_line)
 
 
-def versions(*more: str) -> dict[str, str]:
-    """Of this process: of Python, of `PACKAGES` and of others."""
+def versions() -> dict[str, str]:
+    """Of this process: of Python and of `PACKAGES`."""
     found = {"python": platform.python_version()}
-    for name in (*PACKAGES, *more):
+    for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,6 +1,5 @@
 """The page of a run: one file, what it holds, and what a browser makes of it."""
 
-import builtins
 import json
 import re
 import shutil
@@ -12,17 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import refused, senet_nas
+import torch
+from commands import CLASSES, refused, senet_nas
 
-from search_space import SE, Architecture, Retrofit, SearchSpace
+from search_space import SE, Architecture, Retrofit, SearchSpace, published
 from senet_nas.analysis import front_of
+from senet_nas.analysis.gates import gates_of
 from senet_nas.analysis.report.effects import effects
 from senet_nas.analysis.report.networks import network_tables
 from senet_nas.analysis.report.se_map import se_map
 from senet_nas.cost import cost
+from senet_nas.nn.network import build_network
 from senet_nas.search import RunFolder, TrialRecord
-
-pytest.importorskip("plotly")
+from senet_nas.training import Checkpoint
 
 FOUND = Path(__file__).parents[2] / "runs/found/cifar10_nsga2"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -60,8 +61,8 @@ def run(tmp_path):
     return Path(shutil.copytree(FOUND, tmp_path / "run"))
 
 
-def report(run) -> str:
-    done = senet_nas("report", run)
+def report(run, *options) -> str:
+    done = senet_nas("report", run, *options)
     assert (done.status, done.stderr) == (0, ""), done
     return (run / "report.html").read_text(encoding="utf-8")
 
@@ -134,12 +135,75 @@ def test_texts_of_a_run_stay_texts(run):
     assert re.findall(r"<img", text.split('id="data"')[1].split("</script>")[0]) == []
 
 
-def test_what_else_the_folder_holds_is_shown_or_said(run):
+def test_what_a_supernets_scores_are_worth_is_shown_or_said(run):
     (run / "trust.json").write_text('{"verdict": "no better than random"}')
-    (run / "gates.json").write_text("{")
-    beside = Page(report(run)).data["beside"]
-    assert beside["trust.json"]["data"]["verdict"] == "no better than random"
-    assert "can't be read" in beside["gates.json"]["fault"]
+    assert Page(report(run)).data["trust"]["data"]["verdict"] == "no better than random"
+    (run / "trust.json").write_text("{")
+    assert "can't be read" in Page(report(run)).data["trust"]["fault"]
+
+
+@pytest.fixture(scope="module")
+def gates(tmp_path_factory, images):
+    """What `senet-nas gates --out` leaves of an untrained network."""
+    torch.manual_seed(0)
+    architecture, third = published("se_cifar_resnet20"), (0.3, 0.3, 0.3)
+    weights = build_network(architecture, len(CLASSES), 32).state_dict()
+    checkpoint = Checkpoint(architecture, weights, CLASSES, third, third, 32)
+    return gates_of(checkpoint, str(images), losses=()).save(tmp_path_factory.mktemp("gates"))
+
+
+def test_gates_that_are_given_are_drawn_block_by_block(run, gates):
+    (network,) = Page(report(run, "--gates", gates.parent)).data["gates"]
+    written = json.loads(gates.read_text())
+    assert network["classes"] == list(CLASSES)
+    for block, whole in zip(network["blocks"], written["blocks"], strict=True):
+        statistics = whole["statistics"]
+        assert block["path"] + ".se" == whole["path"]
+        assert np.allclose(block["class_mean"], statistics["class_mean"], atol=6e-4)
+        assert len(block["class_deviation"]) == len(CLASSES)
+        assert sum(block["shares"]) == pytest.approx(1, abs=1e-3)
+        assert block["lost"] == [None, None]
+
+
+def test_gates_of_the_runs_folder_are_shown_or_said(run, gates):
+    shutil.copy(gates, run / "gates.json")
+    assert Page(report(run)).data["gates"][0]["images"] == 48
+    (run / "gates.json").write_text('{"images": 3}')
+    assert "can't be read" in Page(report(run)).data["gates"][0]["fault"]
+    assert "gates.json" in refused("report", run, "--gates", run)
+    assert "No such file" in refused("report", run, "--gates", run / "absent.json")
+
+
+@pytest.fixture
+def random(run, tmp_path):
+    """Half of the same trials, as if random search had proposed them."""
+    path = Path(shutil.copytree(run, tmp_path / "random"))
+    text = (path / "run.toml").read_text()
+    strategy = re.search(r"\[strategy\]\n(?:.+\n)+", text)[0]
+    changed = text.replace(strategy, '[strategy]\nname = "random_search"\nseed = 0\n')
+    (path / "run.toml").write_text(changed)
+    lines = (path / "trials.jsonl").read_text().splitlines(keepends=True)
+    (path / "trials.jsonl").write_text("".join(lines[: len(lines) // 2]))
+    return path
+
+
+def test_other_runs_stand_beside_to_one_reference_point(run, random):
+    lines = (run / "trials.jsonl").read_text().splitlines(keepends=True)
+    (run / "trials.jsonl").write_text("".join(lines[20:]))
+    data = Page(report(run, "--random", random, "--beside", random)).data
+    told = senet_nas("front", run, random, "--random", random, "--json").data()
+    assert data["reference"] == told[str(run)]["reference"] == told[str(random)]["reference"]
+    assert data["hypervolume"] == told[str(run)]["hypervolume"]
+    assert [peer["kind"] for peer in data["peers"]] == ["beside", "random"]
+    for peer in data["peers"]:
+        assert peer["hypervolume"] == told[str(random)]["hypervolume"]
+        assert peer["volume"]["volume"][-1] == pytest.approx(peer["hypervolume"])
+        assert len(peer["front"]) == len(told[str(random)]["points"])
+        assert list(peer["otherwise"]) == []
+    equal = told[str(run)]["null_models"]["random"]
+    assert data["peers"][1]["equal"]["used"] == equal["used"]
+    assert data["peers"][1]["equal"]["hypervolume"] == equal["front"]["hypervolume"]
+    assert "not random search" in refused("report", run, "--random", run)
 
 
 def test_a_run_whose_space_has_changed_is_shown_without_networks(run):
@@ -158,19 +222,9 @@ def test_a_run_without_a_finished_trial_has_a_page(run):
     assert (data["trials"]["number"], data["front"]) == ([], [])
 
 
-def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch):
+def test_what_a_user_can_mend_is_one_line(run, tmp_path):
     assert "run.toml" in refused("report", tmp_path)
     assert "No such file" in refused("report", run, "--out", tmp_path / "no" / "page.html")
-    real = builtins.__import__
-
-    def without_plotly(name, *rest, **more):
-        if name.startswith("plotly"):
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without_plotly)
-    assert "senet-nas[report]" in refused("report", run)
-    assert not (run / "report.html").exists()
 
 
 def test_ten_thousand_trials_stay_below_ten_megabytes(run):
@@ -250,3 +304,13 @@ def test_a_browser_shows_a_run_without_trials(run, tmp_path):
     report(run)
     dom, console = in_chromium(run / "report.html", tmp_path)
     assert (console, 'data-ready="yes"' in dom) == ([], True)
+
+
+@in_browser
+def test_a_browser_draws_every_plot(run, gates, random, tmp_path):
+    report(run, "--gates", gates, "--random", random)
+    dom, console = in_chromium(run / "report.html", tmp_path)
+    assert console == []
+    plots = re.findall(r'class="plot[^"]* js-plotly-plot" id="([a-z-]+)"', dom)
+    channels, *bars = ("gates-channels", "gates-shares", "gates-ends", "gates-lost")
+    assert plots == ["front-plot", channels, *bars, "volume-plot", "curves-plot"]

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from senet_nas.analysis.front import front_of
 from senet_nas.analysis.report.effects import effects
 from senet_nas.analysis.report.facts import facts
+from senet_nas.analysis.report.gates import gates
 from senet_nas.analysis.report.networks import network_tables
+from senet_nas.analysis.report.peers import Company
 from senet_nas.analysis.report.se_map import se_map
 from senet_nas.analysis.report.trial_columns import trial_columns
+from senet_nas.analysis.report.trust import trust
 from senet_nas.analysis.report.volume import volume_curve
 from senet_nas.analysis.run_view import RunView
-from senet_nas.search import RunFolder
 from senet_nas.training.retrain import CHECKPOINT_FILE
 
 
-def gather(folder: RunFolder, name: str) -> dict[str, Any]:
-    """A run as the page reads it. Where its space has changed since, what needs it is left out and
-    `fault` says why. Raises `InputError` for a folder that can't be read."""
-    view = RunView.open(name, folder)
-    front = front_of(view.records, view.objectives)
+def gather(
+    view: RunView,
+    random: RunView | None = None,
+    beside: Sequence[RunView] = (),
+    gates_files: Sequence[Path] = (),
+) -> dict[str, Any]:
+    """A run as the page reads it, with the runs that it is held against. Where its space has
+    changed since, what needs it is left out and `fault` says why. Raises `InputError` for what
+    can't be read or compared."""
+    company = Company.of(view, random, beside)
+    front = front_of(view.records, view.objectives, beside=company.others)
     data = {
-        "name": name,
+        "name": view.name,
         "checkpoint": CHECKPOINT_FILE,
         "objectives": dict(front.objectives),
         "counts": {
@@ -35,7 +45,10 @@ def gather(folder: RunFolder, name: str) -> dict[str, Any]:
         "reference": dict(front.reference),
         **trial_columns(view, front),
         "volume": volume_curve(view.records, view.comparable, view.objectives, front.reference),
-        **facts(folder),
+        "peers": company.peers(front) if front.points else [],
+        "gates": gates(view.folder, gates_files),
+        "trust": trust(view.folder),
+        **facts(view.folder),
         "fault": view.fault,
     }
     return data | (_of_space(view, data["front"]) if view.fault is None else {})

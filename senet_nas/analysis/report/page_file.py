@@ -5,14 +5,18 @@ from __future__ import annotations
 import html
 import json
 import math
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from search_space import InputError
+from senet_nas.analysis.fronts import open_runs
 from senet_nas.analysis.report.gathering import gather
 from senet_nas.data import write_atomically
-from senet_nas.search import RunFolder
+
+# plotly.js's own small bundle: evaluating the whole one takes longer than all else on the page.
+PLOTLY = "plotly-basic.min.js"
 
 # In the order in which they are read: each may use those before it.
 PROGRAMS = (
@@ -21,6 +25,8 @@ PROGRAMS = (
     "front",
     "network",
     "se_map",
+    "gates",
+    "trust",
     "volume",
     "curves",
     "effects",
@@ -29,15 +35,24 @@ PROGRAMS = (
 )
 
 
-def write_report(folder: RunFolder, name: str, path: Path | None = None) -> Path:
+def write_report(
+    directory: Path,
+    path: Path | None = None,
+    *,
+    random: Path | None = None,
+    beside: Sequence[Path] = (),
+    gates: Sequence[Path] = (),
+) -> Path:
     """Write a run's page to `path`, DIR/report.html where none is given, and return that.
 
-    name: the run's, as commands on the page name it. Raises `InputError` where plotly is missing,
-    where the run can't be read, and where the file can't be written.
+    directory: the run's, as commands on the page name it. random, beside: runs that it is held
+    against. gates: what `senet-nas gates --out` wrote of networks; the run's own where none is
+    given. Raises `InputError` where a run or file can't be read or compared, and where the page
+    can't be written.
     """
-    script = _plotly()
-    text = page(gather(folder, name), script)
-    target = path or folder.path / "report.html"
+    views, against = open_runs([directory, *beside], random, None, lambda done, of: None)
+    text = page(gather(views[0], against, views[1:], gates))
+    target = path or directory / "report.html"
     try:
         write_atomically(target, lambda file: file.write_text(text, encoding="utf-8"))
     except OSError as error:
@@ -45,14 +60,14 @@ def write_report(folder: RunFolder, name: str, path: Path | None = None) -> Path
     return target
 
 
-def page(data: dict[str, Any], script: str) -> str:
-    """The page of gathered data, with plotly's script in it."""
+def page(data: dict[str, Any]) -> str:
+    """The page of gathered data."""
     own = "\n".join(_part(f"{name}.js") for name in PROGRAMS)
     parts = {
         "TITLE": html.escape(str(data["name"])),
         "STYLE": _part("style.css"),
         "DATA": _inlined(data),
-        "PLOTLY": script.replace("</script", "<\\/script"),
+        "PLOTLY": _part(PLOTLY),
         "PROGRAM": f'(() => {{\n"use strict";\n{own}\n}})();',
     }
     # Split once, so that nothing in a run's data can stand for a part.
@@ -83,10 +98,3 @@ def _finite(value: Any) -> Any:
 def _part(name: str) -> str:
     return (resources.files("senet_nas.analysis.report") / "page" / name).read_text("utf-8")
 
-
-def _plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise InputError("a report needs plotly: pip install 'senet-nas[report]'") from None
-    return str(get_plotlyjs())

@@ -28,34 +28,78 @@ const hover = (row) =>
   `trial ${trials.number[row]}<br>` +
   data.axes.map((axis) => `${onlyText(axis.label)}: ${number(scoreOf(row, axis))}`).join("<br>");
 
+// Of points that lie on each other one is drawn, so that thousands take no longer than it takes to see
+// them; zoomed in, others are. Opacity says how many.
+const MOST_DRAWN = 1200, CELL = 3; // points; pixels
+const axesChosen = () => [chosenAxes.x.name, chosenAxes.y.name, at("log-x").checked].join();
+const isThinned = () => trials.number.length > MOST_DRAWN;
+
+function thinned(x, y) {
+  const plane = at("front-plot");
+  const placed = (axis, name, pixels) => {
+    const isLog = name === "xaxis" && at("log-x").checked;
+    const places = Float64Array.from(trials.scores[axis.name], (value) =>
+      value === null ? NaN : isLog ? Math.log10(value / axis.unit) : value / axis.unit);
+    const isSame = plane.layout && plane.layout.uirevision === axesChosen();
+    const isZoomed = isSame && plane.layout[name].autorange !== true && plane.layout[name].range;
+    const known = places.filter((place) => !Number.isNaN(place));
+    const [low, high] = isZoomed || [known.reduce((a, b) => Math.min(a, b), Infinity), known.reduce((a, b) => Math.max(a, b), -Infinity)];
+    return places.map((place) => ((place - low) / (high - low || 1)) * pixels);
+  };
+  const [across, up] = [placed(x, "xaxis", plane.clientWidth), placed(y, "yaxis", plane.clientHeight)];
+  // Rows in the range that is shown.
+  const inside = [...across.keys()].filter((row) => across[row] >= 0 && across[row] <= plane.clientWidth && up[row] >= 0 && up[row] <= plane.clientHeight);
+  const fewest = Math.sqrt((plane.clientWidth * plane.clientHeight) / MOST_DRAWN / 8); // most of the plane is empty
+  for (let cell = Math.max(CELL, fewest); ; cell *= 1.4) {
+    const first = new Map(), counts = new Map();
+    for (const row of inside) {
+      const key = Math.floor(across[row] / cell) * 10000 + Math.floor(up[row] / cell);
+      if (!first.has(key)) first.set(key, row);
+      counts.set(key, (counts.get(key) || 0) + 1);
+    }
+    if (first.size <= MOST_DRAWN) return [...first].map(([key, row]) => [row, counts.get(key)]);
+  }
+}
+
+function cloud(x, y) {
+  const marker = { color: colour("cloud"), size: 7, opacity: 0.65 };
+  if (!isThinned()) return { rows: trials.number.map((_, row) => row), marker };
+  const kept = thinned(x, y);
+  const opacity = kept.map(([, count]) => Math.min(0.9, 0.35 + 0.15 * Math.log2(count)));
+  return { rows: kept.map(([row]) => row), marker: { ...marker, size: 5, opacity } };
+}
+
+function peerTraces(x, y) {
+  return data.peers.filter((peer) => peer.front.length && x.name in peer.front[0] && y.name in peer.front[0]).map((peer, n) => ({
+    type: "scatter", mode: "lines+markers", name: onlyText(peerName(peer)), hoverinfo: "x+y+name",
+    x: peer.front.map((scores) => scores[x.name] / x.unit), y: peer.front.map((scores) => scores[y.name] / y.unit),
+    line: { color: colour(peerInk(peer, n)), width: 1.2, dash: "dot" }, marker: { color: colour(peerInk(peer, n)), size: 6, symbol: "square" },
+  }));
+}
+
 function frontContent() {
   const { x, y } = chosenAxes;
-  const rows = trials.number.map((_, row) => row);
-  const type = rows.length > MANY ? "scattergl" : "scatter";
   const trace = (name, which, extra) => ({
-    type, name, mode: "markers", customdata: which, hoverinfo: "text",
-    x: which.map((row) => scoreOf(row, x)), y: which.map((row) => scoreOf(row, y)), ...extra,
+    type: "scatter", name, mode: "markers", customdata: which, hoverinfo: "text",
+    x: which.map((row) => scoreOf(row, x)), y: which.map((row) => scoreOf(row, y)), text: which.map(hover), ...extra,
   });
+  const all = cloud(x, y);
   const own = currentFront();
   const traces = [
-    trace("all trials", rows, {
-      marker: { color: colour("cloud"), size: rows.length > MANY ? 4 : 7, opacity: rows.length > MANY ? 0.5 : 0.65 },
-      text: rows.length > MANY ? undefined : rows.map(hover),
-      hoverinfo: rows.length > MANY ? "x+y" : "text",
-    }),
+    trace("all trials", all.rows, { marker: all.marker }),
+    ...peerTraces(x, y),
     trace("front", own, {
-      mode: "lines+markers", text: own.map(hover),
+      mode: "lines+markers",
       line: { color: colour("accent"), width: 1.5 }, marker: { color: colour("accent"), size: 10 },
     }),
   ];
   if (data.knee !== null && own.includes(data.knee)) {
     traces.push(trace("knee", [data.knee], {
-      text: [hover(data.knee)], marker: { color: colour("accent"), size: 15, symbol: "diamond" },
+      marker: { color: colour("accent"), size: 15, symbol: "diamond" },
     }));
   }
   if (selected !== null) {
     traces.push(trace("selected", [selected], {
-      text: [hover(selected)],
       marker: { color: "rgba(0,0,0,0)", size: 19, line: { color: colour("warm"), width: 3 } },
     }));
   }
@@ -63,7 +107,7 @@ function frontContent() {
   return {
     traces,
     view: {
-      uirevision: x.name + "," + y.name + "," + at("log-x").checked,
+      uirevision: axesChosen(),
       xaxis: { ...title(x), type: at("log-x").checked ? "log" : "linear" },
       yaxis: title(y),
     },
@@ -128,17 +172,25 @@ function startFront() {
     select(row);
   });
   if (selected !== null) at("trial").value = trials.number[selected];
-  drawFront();
-  at("front-plot").on("plotly_click", (event) => select(event.points[0].customdata));
-  onSelection.push((row) => {
-    at("trial").value = trials.number[row];
-    plot("front-plot", frontContent);
-    markSelected();
-  });
+  frontTable();
   const ways = Object.entries(data.objectives).map(([name, way]) => `${(axisOf(name) || { label: name }).label} ${way}`);
   at("front-note").textContent =
     `Non-dominated over the two axes chosen; the run's own objectives: ${ways.join(", ")}. ` +
     "Accuracy is of the validation split after the short training that compares candidates: it ranks, it doesn't report. " +
     (data.counts.rung ? `Shown are trials that reached rung ${data.counts.rung}; ${data.counts.below} stopped below it. ` : "") +
+    (isThinned() ? "Of trials that lie on each other one is drawn, the darker the more they are; zoom in for the others. " : "") +
     "Drag to zoom, double-click for all, click a point for its network.";
+}
+
+// What needs plotly, which the browser reads last.
+function startFrontPlot() {
+  if (data.axes.length === 0) return;
+  plot("front-plot", frontContent);
+  at("front-plot").on("plotly_click", (event) => select(event.points[0].customdata));
+  at("front-plot").on("plotly_relayout", () => isThinned() && plot("front-plot", frontContent));
+  onSelection.push((row) => {
+    at("trial").value = trials.number[row];
+    plot("front-plot", frontContent);
+    markSelected();
+  });
 }

@@ -1,6 +1,5 @@
 // Plots in the page's own colours, drawn again when these change.
 const drawn = new Map();
-const MANY = 1500; // points, from which they are drawn by the graphics card
 
 const PRINTED_WIDTH = 640; // pixels: paper is narrower than most windows
 let isPrinted = false;
@@ -17,15 +16,42 @@ function layout(extra) {
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     ...(isPrinted ? { width: PRINTED_WIDTH, autosize: false } : { autosize: true }),
     ...extra,
-    xaxis: { ...axis, ...extra.xaxis },
-    yaxis: { ...axis, ...extra.yaxis },
+    ...Object.fromEntries(axesOf(extra).map((name) => [name, { ...axis, ...extra[name] }])),
   };
+}
+
+const axesOf = (extra) => [...new Set(["xaxis", "yaxis", ...Object.keys(extra).filter((key) => /^[xy]axis\d*$/.test(key))])];
+
+// Drawn when it comes near the window, or when the browser has time: a page opens with what is seen.
+const near = new Set(["front-plot"]);
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) if (isIntersecting) drawWaiting(target.id);
+}, { rootMargin: "300px" });
+const later = window.requestIdleCallback ? (what) => requestIdleCallback(what, { timeout: 300 }) : setTimeout;
+
+function drawWaiting(id) {
+  watcher.unobserve(at(id));
+  if (near.has(id)) return;
+  near.add(id);
+  draw(id);
+}
+
+function drawInTime() {
+  const id = [...drawn.keys()].find((each) => !near.has(each));
+  if (id === undefined) return;
+  drawWaiting(id);
+  later(drawInTime);
 }
 
 function plot(id, content) {
   drawn.set(id, content);
-  const { traces, view } = content();
-  const displayModeBar = innerWidth > 500 ? "hover" : false; // else it lies over the legend
+  if (near.has(id) || isPrinted) draw(id);
+  else watcher.observe(at(id));
+}
+
+function draw(id) {
+  const { traces, view } = drawn.get(id)();
+  const displayModeBar = at(id).clientWidth > 500 ? "hover" : false; // else it lies over the legend
   const config = { responsive: true, displayModeBar, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendChartToCloud"] };
   return Plotly.react(at(id), traces, layout(view), config);
 }

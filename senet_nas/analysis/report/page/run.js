@@ -6,19 +6,13 @@ function startRun() {
       failed.map((each) => [String(each.number), String(each.attempts), each.reason]), ["", "", "text wrap"])))
     : make("p", { class: "note" }, "None."));
   const facts = Object.entries(data.seeds).map(([key, value]) => [key, String(value)]);
-  const written = Object.entries(data.writer).map(([name, version]) => `${name} ${version}`).join(", ");
   at("run-body").append(
     ...launchesOf(data.launches),
     make("h3", {}, "Seeds"),
     facts.length ? scrolled("Seeds", make("table", {}, ...table(["setting", "value"], facts, ["text"]))) : "None set.",
-    make("p", { class: "note" }, `This page was written by ${written}.`),
+    make("p", { class: "note" }, `This page was written by senet-nas ${data.writer}.`),
     make("h3", {}, "run.toml, as it was resolved"), make("pre", {}, data.run_file),
     copyButton("Copy run.toml", () => data.run_file));
-  for (const [name, file] of Object.entries(data.beside)) {
-    at("run-body").append(make("h3", {}, name));
-    if (file.data && file.data.verdict) at("run-body").append(make("p", {}, String(file.data.verdict)));
-    at("run-body").append(make("pre", {}, file.fault || JSON.stringify(file.data, null, 1)));
-  }
 }
 
 // When, with what and where the run was started, and went on.

@@ -1,4 +1,4 @@
-// The front at once, the rest when the browser has time.
+// Texts at once, the front as soon as plotly is read, the rest when the browser has time.
 const { trials: count, failed } = data.counts;
 at("summary").textContent = `${count} trials, ${failed} failed, ${data.front.length} on the front` +
   (data.fault ? ". Its space has changed since, so its networks can't be drawn: " + data.fault : "");
@@ -9,17 +9,21 @@ function askedFor() {
 selected = askedFor() ?? data.knee; // before the first drawing, so that there is one
 startFront();
 startNetwork();
-const waiting = [startSeMap, startVolume, startEffects, startCurves, startRun];
+const waiting = [startSeMap, startGates, startTrust, startVolume, startEffects, startCurves, startRun];
 function next() {
   const start = waiting.shift();
   if (start) {
     start();
-    setTimeout(next);
+    later(next);
   } else {
     document.documentElement.dataset.ready = "yes";
+    later(drawInTime);
   }
 }
-setTimeout(next);
+document.addEventListener("DOMContentLoaded", () => {
+  startFrontPlot();
+  later(next);
+});
 window.addEventListener("hashchange", () => select(askedFor()));
 window.addEventListener("beforeprint", () => redrawForPrint(true));
 window.addEventListener("afterprint", () => redrawForPrint(false));

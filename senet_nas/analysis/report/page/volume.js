@@ -1,26 +1,48 @@
-// Hypervolume of the front as the search went on.
+// Hypervolume of the front as the search went on, and of the runs that it is held against.
 const PACES = { evaluations: "evaluations", device_seconds: "device-seconds", seconds: "seconds of the run" };
+const peerInk = (peer, n) => (peer.kind === "random" ? "cloud" : "class-" + (2 + (n % 4)));
+const peerName = (peer) => (peer.kind === "random" ? "random search: " : "") + peer.name;
 
 function volumeContent() {
   const over = at("volume-x").value;
-  const name = onlyText(Object.keys(data.objectives).map((goal) => goal).join(" × "));
-  return {
-    traces: [{
-      type: "scatter", mode: "lines+markers", name: "this run", x: data.volume[over], y: data.volume.volume,
-      line: { shape: "hv", color: colour("accent"), width: 2 }, marker: { size: 5 },
-    }],
-    view: { xaxis: { title: { text: PACES[over] } }, yaxis: { title: { text: "hypervolume (" + name + ")" } }, showlegend: false },
-  };
+  const line = (name, volume, ink, dash) => ({
+    type: "scatter", mode: "lines", name: onlyText(name), x: volume[over], y: volume.volume,
+    line: { shape: "hv", color: colour(ink), width: 2, dash }, hovertemplate: "%{x}: %{y:.5~g}",
+  });
+  const traces = data.peers.map((peer, n) => line(peerName(peer), peer.volume, peerInk(peer, n), peer.kind === "random" ? "dash" : "solid"));
+  traces.push(line(data.peers.length ? "this run" : data.name, data.volume, "accent", "solid"));
+  const goals = onlyText(Object.keys(data.objectives).join(" × "));
+  return { traces, view: {
+    xaxis: { title: { text: PACES[over] }, rangemode: "tozero" }, yaxis: { title: { text: `hypervolume (${goals})` }, rangemode: "tozero" },
+    showlegend: data.peers.length > 0, hovermode: "x" } };
+}
+
+function equalText(peer) {
+  if (!peer.equal) return "–";
+  const { unit, used, budget, is_short: isShort, hypervolume } = peer.equal;
+  return `${number(hypervolume, 6)} for ${number(used)} ${unit}` + (isShort ? `, less than this run's ${number(budget)}` : "");
 }
 
 function startVolume() {
   at("volume-x").append(...Object.entries(PACES).map(([value, text]) => make("option", { value }, text)));
   at("volume-x").addEventListener("change", () => plot("volume-plot", volumeContent));
   const reference = Object.entries(data.reference).map(([name, value]) => `${name} ${number(value, 6)}`).join(", ");
-  at("volume-note").textContent = reference
-    ? `In the end ${number(data.hypervolume, 6)}, to the reference point ${reference}: the worst of each objective among this run's ` +
-      "finished trials, so numbers of other runs can't be held against it; `senet-nas front A B` gives both to one point. " +
-      "Device-seconds are those of training and scoring, of all workers together."
-    : "No trial has finished yet.";
+  if (!reference) {
+    at("volume-note").textContent = "No trial has finished yet.";
+    return;
+  }
+  const among = data.peers.length ? "of all these runs together" : "of this run";
+  at("volume-note").textContent = `To the reference point ${reference}: the worst of each objective among the finished trials ${among}, ` +
+    "so that numbers from elsewhere can't be held against these. Device-seconds are those of training and scoring, of all workers together.";
+  if (data.peers.length) {
+    const rows = [[`${data.name} (this run)`, number(data.hypervolume, 6), "–", ""],
+      ...data.peers.map((peer) => [peerName(peer), number(peer.hypervolume, 6), equalText(peer),
+        peer.otherwise.length ? "can't be compared: " + peer.otherwise.join("; ") : ""])];
+    at("volume-note").after(scrolled("Hypervolumes", make("table", {},
+      ...table(["run", "hypervolume in the end", "at equal budget", ""], rows, ["text wrap", "", "", "text wrap"]))));
+  } else {
+    at("volume-note").prepend(`In the end ${number(data.hypervolume, 6)}. `);
+    at("volume-note").append(" To see random search or other runs beside it: ", make("code", {}, "senet-nas report … --random DIR --beside DIR"), ".");
+  }
   plot("volume-plot", volumeContent);
 }
