@@ -38,7 +38,7 @@ def test_a_table_states_its_conditions(table):
 
 
 def test_a_part_that_was_not_measured_is_named(table):
-    with pytest.raises(InputError, match=r"lacks .*more --networks extends it"):
+    with pytest.raises(InputError, match=r"lacks .*more --networks, or --all, extends it"):
         LatencyTable.read(table).predict(published("cifar_resnet20"))
 
 
@@ -54,6 +54,31 @@ def test_a_table_is_extended_and_keeps_what_it_has(table, tmp_path):
     assert done["new"] == len(after) - 3
     assert after.keys() >= before.keys()
     assert all(after[key] == before[key] for key in list(before)[:3])
+
+
+def test_what_is_not_given_is_as_the_table_has_it(table, tmp_path):
+    copy = tmp_path / "copy.json"
+    copy.write_text(table.read_text())
+    found = senet_nas("latency-table", "cifar_tiny", "--networks", 2, "--out", copy, "--json")
+    assert found.data()["new"] == 0
+    assert (found.data()["image_size"], found.data()["repeats"]) == (16, 1)
+
+
+def test_all_parts_of_a_runs_networks_are_measured(tmp_path, images):
+    run = tmp_path / "run.toml"
+    run.write_text(
+        f"""
+        space = {{ published = "se_cifar_resnet20" }}
+        objectives = {{ accuracy = "max", latency_ms = "min" }}
+        evaluation = {{ data = "{images}", image_size = 16, latency_table = "{tmp_path}/t.json" }}
+        budget = {{ trials = 1 }}
+        """
+    )
+    few = ("--threads", 1, "--repeats", 1)
+    found = senet_nas("latency-table", run, "--all", *few, "--json").data()
+    assert (found["image_size"], found["classes"], found["new"]) == (16, 3, 12)
+    told = senet_nas("search", run, "--dry-run", "--json").data()
+    assert told["latency_table"].endswith("16x16, 12 parts")
 
 
 def test_a_dry_run_estimates_and_writes_nothing(tmp_path):

@@ -6,13 +6,16 @@ import sys
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from senet_nas.cli.app import app
-from senet_nas.cli.options import Classes, Json
+from senet_nas.cli.options import Json
 from senet_nas.cli.output import counted_progress, show_values
+
+if TYPE_CHECKING:
+    from search_space import SearchSpace
 
 
 class Precision(Enum):
@@ -31,59 +34,79 @@ class Clock(Enum):
 
 @app.command()
 def latency_table(
-    name: Annotated[str, typer.Argument(metavar="SPACE")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="SPACE|RUN.toml", help="A run's space, image size and classes."),
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="The table: extended where it is there already.")
+        Path | None,
+        typer.Option(
+            help="The table, latency_SPACE.json else. Extended where it is there already, under "
+            "its own conditions."
+        ),
     ] = None,
     networks: Annotated[
         int, typer.Option(min=1, help="Drawn from the space; their parts are measured.")
     ] = 1000,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    every: Annotated[
+        bool, typer.Option("--all", help="Every part of the space, as a run needs them.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, if not given, or cuda.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the CPU; torch's own, else.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in an inference.")] = 1,
-    precision: Annotated[Precision, typer.Option(help="bf16: autocast.")] = Precision.fp32,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images in an inference; 1, else.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="fp32, if not given; bf16: autocast.")
+    ] = None,
     clock: Annotated[
-        Clock, typer.Option(help="cpu: the process's CPU time, where other work runs beside it.")
-    ] = Clock.wall,
-    repeats: Annotated[int, typer.Option(min=1, help="Each figure is their median.")] = 20,
+        Clock | None,
+        typer.Option(help="wall, else; cpu: CPU time, where other work runs beside it."),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Each figure is their median; 20, else.")
+    ] = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="The space's own, else.")] = None,
-    classes: Classes = 10,
+    classes: Annotated[int | None, typer.Option(min=1, help="10, else.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many parts and seconds, and stop.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure each distinct block of a space's networks once, to predict latency by their sum."""
-    from search_space import InputError, load
-    from senet_nas.latency import LatencyTable, conditions_here, drawn, expected_seconds
+    from search_space import InputError
+    from senet_nas.latency import drawn, expected_seconds, open_or_new, parts_of_space
     from senet_nas.training.device import as_device
 
-    space = load(name)
-    as_device(device)
-    conditions = conditions_here(
-        space,
-        image_size=image_size or space.image_size or 32,
-        classes=classes,
-        device=device,
-        threads=threads,
-        batch_size=batch_size,
-        precision=precision.value,
-        clock=clock.value,
-        repeats=repeats,
-    )
-    path = out or Path(f"latency_{name}.json")
+    space, of_run, path = _named(name)
+    path = out or path
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder")
-    table = LatencyTable(conditions)
-    if path.exists():
-        table = LatencyTable.read(path)
-        table.check_extends(conditions, path)
-    known = len(table.parts)
-    with counted_progress("networks drawn") as advance:
-        missing, unseen = table.missing_of(drawn(space, networks), networks, advance)
-    found = asdict(conditions) | {"known": known, "new": len(missing), "unseen": round(unseen, 4)}
+    given = {
+        "image_size": image_size,
+        "classes": classes,
+        "device": device,
+        "threads": threads,
+        "batch_size": batch_size,
+        "precision": None if precision is None else precision.value,
+        "clock": None if clock is None else clock.value,
+        "repeats": repeats,
+    }
+    as_device(device or "cpu")
+    given |= {key: value for key, value in of_run.items() if given[key] is None}
+    table = open_or_new(path, space, {k: v for k, v in given.items() if v is not None})
+    conditions, known = table.conditions, len(table.parts)
+    found: dict[str, Any] = asdict(conditions) | {"known": known}
+    if every:
+        parts = parts_of_space(space, conditions.image_size, conditions.classes)
+        missing = table.lacking(parts.values())
+        found["new"] = len(missing)
+    else:
+        with counted_progress("networks drawn") as advance:
+            missing, unseen = table.missing_of(drawn(space, networks), networks, advance)
+        found |= {"new": len(missing), "unseen": round(unseen, 4)}
     if dry_run:
         found["seconds"] = round(expected_seconds(missing, conditions), 1)
         show_values(f"{path}: what it would take", found, as_json)
@@ -93,5 +116,22 @@ def latency_table(
     if not path.exists():
         table.write(path)
     found["seconds"] = round(table.seconds, 1)
-    show_values(f"latency table of {name}", found, as_json)
+    show_values(f"latency table of {space.name}", found, as_json)
     print(f"written: {path}", file=sys.stderr)
+
+
+def _named(name: str) -> tuple[SearchSpace, dict[str, Any], Path]:
+    """A space, the conditions that a run file sets, and where the table goes."""
+    from search_space import load
+
+    if not name.endswith(".toml"):
+        space = load(name)
+        return space, {}, Path(f"latency_{name}.json")
+    from senet_nas.data import load_images
+    from senet_nas.search import load_run_file
+
+    run = load_run_file(Path(name))
+    size, own = run.evaluation.image_size, run.evaluation.latency_table
+    classes = len(load_images(run.evaluation.data, "train", size).classes)
+    path = Path(own or f"latency_{Path(name).stem}.json")
+    return run.space.open(), {"image_size": size, "classes": classes}, path

@@ -9,7 +9,7 @@ moment is spread over all.
 from senet_nas.latency.measuring import Conditions, Timing, conditions_here, measured
 from senet_nas.latency.of_space import parts_of_space
 from senet_nas.latency.parts import Part, block_part, classifier_part, parts_of
-from senet_nas.latency.table import LatencyTable, drawn, expected_seconds
+from senet_nas.latency.table import LatencyTable, drawn, expected_seconds, open_or_new
 from senet_nas.latency.whole import measure_latencies, measure_latency
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "measure_latencies",
     "measure_latency",
     "measured",
+    "open_or_new",
     "parts_of",
     "parts_of_space",
 ]

@@ -7,7 +7,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +35,9 @@ class Timing:
     precision: Precision = "fp32"
     clock: Clock = "wall"
     repeats: int = 20
+
+
+OF_TIMING = tuple(entry.name for entry in fields(Timing))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

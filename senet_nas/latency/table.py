@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from search_space import Blueprint, InputError, SearchSpace
 from senet_nas.data.files import write_atomically
-from senet_nas.latency.measuring import Conditions, measured
+from senet_nas.latency.measuring import OF_TIMING, Conditions, conditions_here, measured
 from senet_nas.latency.parts import Part, parts_of, timed
 
 FORMAT = 1
@@ -123,6 +124,21 @@ class LatencyTable:
                     f"{path} was measured with {name} {value}, not {other}; "
                     "give the same, or another --out"
                 )
+
+
+def open_or_new(path: Path, space: SearchSpace, given: Mapping[str, Any]) -> LatencyTable:
+    """The table of a file, or a new one of this machine. given: conditions by name; others are the
+    file's own, or the usual ones.
+
+    Raises `InputError` where the file's figures hold for something else.
+    """
+    usual: dict[str, Any] = {"image_size": space.image_size or 32, "classes": 10}
+    if not path.exists():
+        return LatencyTable(conditions_here(space, **{**usual, **given}))
+    table = LatencyTable.read(path)
+    own = {name: getattr(table.conditions, name) for name in (*usual, *OF_TIMING)}
+    table.check_extends(conditions_here(space, **{**own, **given}), path)
+    return table
 
 
 def drawn(space: SearchSpace, networks: int, seed: int = 0) -> Iterator[Blueprint]:

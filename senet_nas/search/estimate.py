@@ -15,6 +15,7 @@ from senet_nas.search.evaluation import Evaluator
 from senet_nas.search.preparation import build_strategy, preflight
 from senet_nas.search.resources import workers_here
 from senet_nas.search.run_file import RunFile
+from senet_nas.search.tabled_latency import in_words
 from senet_nas.training import Recipe, seeded_network, train
 
 SAMPLED = 3
@@ -27,7 +28,8 @@ class Estimate:
     """trial_seconds: the median candidate's, with its worker alone on the machine; of rungs, by
     how many trials reach each. workers: at a time on this machine. trials: by the budget.
     total_seconds: of the whole run. supernet_seconds, trust_seconds: of a one-shot run, of training
-    the supernet and of what its scores are held against."""
+    the supernet and of what its scores are held against. latency_table: what its predictions hold
+    for."""
 
     training_images: int
     validation_images: int
@@ -37,6 +39,7 @@ class Estimate:
     total_seconds: float
     supernet_seconds: float | None = None
     trust_seconds: float | None = None
+    latency_table: str | None = None
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON, without what isn't of this run."""
@@ -61,7 +64,9 @@ def estimate(run: RunFile) -> Estimate:
         )
         for c in asked
     )
-    return at_rate(run, len(evaluator.training), len(evaluator.validation), rate, workers)
+    found = at_rate(run, len(evaluator.training), len(evaluator.validation), rate, workers)
+    table = evaluator.known.table
+    return found if table is None else replace(found, latency_table=in_words(table))
 
 
 def at_rate(run: RunFile, training: int, validation: int, rate: float, workers: int) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from search_space import InputError, SearchSpace
@@ -15,7 +16,14 @@ SAID = ("device", "machine", "threads", "batch_size", "precision", "image_size")
 def check_table(run: RunFile, space: SearchSpace, num_classes: int) -> None:
     """Raise `InputError` where the run's table is of another space, image size or number of
     classes, or lacks parts of the space's networks."""
-    table, where = run.evaluation.open_table(), f"evaluation.latency_table: {_file(run)}"
+    path, size = run.evaluation.latency_table, run.evaluation.image_size
+    where = f"evaluation.latency_table: {path}"
+    named = f"{run.space.name} --image-size {size} --classes {num_classes}"
+    what = named if run.space.name else "RUN.toml"
+    measures = f"`senet-nas latency-table {what} --all --out {path}` measures"
+    if path is not None and not Path(path).exists():
+        raise InputError(f"{where}: no such file; {measures} one")
+    table = run.evaluation.open_table()
     if table is None:
         return
     measured = table.conditions
@@ -24,19 +32,18 @@ def check_table(run: RunFile, space: SearchSpace, num_classes: int) -> None:
             f"{where} is of the space {measured.space!r} ({measured.fingerprint}), and the run's "
             f"is {run.space.label()!r} ({space.fingerprint()})"
         )
-    wanted = {"image_size": run.evaluation.image_size, "classes": num_classes}
+    wanted = {"image_size": size, "classes": num_classes}
     for name, value in wanted.items():
         if getattr(measured, name) != value:
             raise InputError(
                 f"{where} was measured with {name} {getattr(measured, name)}, and the run has "
                 f"{value}"
             )
-    parts = parts_of_space(space, run.evaluation.image_size, num_classes)
+    parts = parts_of_space(space, size, num_classes)
     if lacking := table.lacking(parts.values()):
-        what = run.space.name or "RUN.toml"
         raise InputError(
             f"{where} lacks {len(lacking):,} of the {len(parts):,} parts of the space; "
-            f"`senet-nas latency-table {what} --all --out {_file(run)}` measures them"
+            f"{measures} them"
         )
 
 
@@ -59,7 +66,3 @@ def in_words(table: LatencyTable) -> str:
         f"{held.device}, {held.machine}, {threads}, batch {held.batch_size}, {held.precision}, "
         f"{held.image_size}x{held.image_size}, {len(table.parts):,} parts"
     )
-
-
-def _file(run: RunFile) -> str:
-    return str(run.evaluation.latency_table)
