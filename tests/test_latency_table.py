@@ -6,8 +6,7 @@ import pytest
 from commands import refused, senet_nas
 
 from search_space import InputError, load, published
-from senet_nas.latency import LatencyTable, conditions_here, drawn, measured, parts_of
-from senet_nas.nn import build_network
+from senet_nas.latency import LatencyTable, conditions_here, drawn, measure_latencies, parts_of
 
 FEW = ("latency-table", "cifar_tiny", "--threads", 1, "--repeats", 1, "--image-size", 16)
 
@@ -113,6 +112,6 @@ def test_networks_of_very_different_latency_are_told_apart():
     here = conditions_here(space, image_size=32, classes=10, threads=1, clock="cpu", repeats=3)
     table = LatencyTable(here)
     table.measure(table.missing([small, large]))
-    whole = measured([(build_network(n, 10, 32), (3, 32, 32)) for n in (small, large)], here)
+    whole = measure_latencies((small, large), 32, 10, here)
     assert table.predict(small) < table.predict(large)
     assert table.predict(large) == pytest.approx(whole[1], rel=0.9)

@@ -3,13 +3,15 @@
     python runs/benchmarks/latency_table.py [--space cifar_mobile] [--networks 50] [--threads 1]
 
 Draws random networks of a space, measures each of their distinct parts once as `senet-nas
-latency-table` does, predicts each network by the sum, and measures all of them whole, taking turns.
-Prints one JSON line: Kendall's tau-b and the median and largest relative error of the predictions,
-the median ratio of predicted to measured (its distance from 1 is what all are off by), the least
-and the largest latency, how many parts there were, and seconds. `--out` keeps the
-table, and goes on with it. `--clock cpu` counts the process's CPU time, for a machine that does
-other things as well; `--together` lets parts and networks take turns in the same rounds, so that a
-machine that is slower by the minute doesn't count as an error.
+latency-table` does, predicts each network by the sum, and measures all of them whole, twice, taking
+turns. Prints one JSON line: Kendall's tau-b and the median and largest relative error of the
+predictions, the median ratio of predicted to measured (its distance from 1 is what all are off by),
+the same tau and median error between the two measurements (`again_…`: a prediction can hardly be
+nearer to a measurement than another measurement is), the least and the largest latency, how many
+parts there were, and seconds. `--out` keeps the table, and goes on with it. `--clock cpu` counts
+the process's CPU time, for a machine that does other things as well; `--together` lets parts and
+networks take turns in the same rounds, so that a machine that is slower by the minute doesn't count
+as an error.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from scipy.stats import kendalltau  # noqa: E402
 
 from search_space import load  # noqa: E402
 from senet_nas.latency import LatencyTable, conditions_here, drawn, measured  # noqa: E402
-from senet_nas.latency.parts import timed  # noqa: E402
+from senet_nas.latency.parts import chains_of, timed  # noqa: E402
 from senet_nas.nn import build_network  # noqa: E402
 
 CLASSES = 10
@@ -61,26 +63,38 @@ def main() -> None:
     networks = list(drawn(space, options.networks, options.seed))
     began = time.perf_counter()
     new = table.missing(networks)
-    built = [(build_network(network, CLASSES, size), (3, size, size)) for network in networks]
+    whole = [[(build_network(network, CLASSES, size), (3, size, size))] for network in networks]
     if options.together:
-        times = measured([*map(timed, new), *built], conditions)
-        table.parts |= {part.key: ms for part, ms in zip(new, times, strict=False)}
-        whole = times[len(new) :]
+        chains = [chain for group in chains_of(new) for chain in group]
+        times = measured(
+            [*(list(map(timed, chain)) for chain in chains), *whole, *whole], conditions
+        )
+        for chain, found in zip(chains, times, strict=False):
+            table.parts |= {part.key: ms for part, ms in zip(chain, found, strict=True)}
+        times = times[len(chains) :]
     else:
         table.measure(new)
-        whole = measured(built, conditions)
+        times = measured([*whole, *whole], conditions)
     if options.out:
         table.write(options.out)
+    first, second = [
+        [milliseconds for (milliseconds,) in half]
+        for half in (times[: len(networks)], times[len(networks) :])
+    ]
+    mean = [statistics.mean(pair) for pair in zip(first, second, strict=True)]
     predicted = [table.predict(network) for network in networks]
-    ratios = [p / m for p, m in zip(predicted, whole, strict=True)]
+    ratios = [p / m for p, m in zip(predicted, mean, strict=True)]
     errors = [abs(ratio - 1) for ratio in ratios]
+    between = [abs(a / b - 1) for a, b in zip(first, second, strict=True)]
     line = {
-        "tau": round(float(kendalltau(predicted, whole).statistic), 4),
+        "tau": round(float(kendalltau(predicted, mean).statistic), 4),
         "median_error": round(statistics.median(errors), 4),
         "largest_error": round(max(errors), 4),
         "median_ratio": round(statistics.median(ratios), 4),
-        "least_ms": round(min(whole), 3),
-        "largest_ms": round(max(whole), 3),
+        "again_tau": round(float(kendalltau(first, second).statistic), 4),
+        "again_median_error": round(statistics.median(between), 4),
+        "least_ms": round(min(mean), 3),
+        "largest_ms": round(max(mean), 3),
         "networks": len(networks),
         "parts": len(table.parts),
         "seconds": round(time.perf_counter() - began, 1),

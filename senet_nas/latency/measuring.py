@@ -1,22 +1,26 @@
-"""Milliseconds of modules, all of which take turns."""
+"""Milliseconds of modules that take turns."""
 
 from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from search_space import InputError, SearchSpace
+from search_space import SE, Block, InputError, SearchSpace
+from senet_nas.nn.network import build_block
 
 WARM_UP = 3  # rounds that aren't counted
+TRIES = 4  # rounds for each one that counts, where others interrupt
+OPENING = 16, 8, 8  # what runs first in a turn reads
 Precision = Literal["fp32", "bf16"]
 Clock = Literal["wall", "cpu"]
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -87,48 +91,84 @@ def conditions_here(
     )
 
 
-def measured(modules: Sequence[Timed], timing: Timing) -> list[float]:
-    """Milliseconds of an inference of each module (channels_last, evaluation mode), the median of
-    rounds in which all take turns."""
+def measured(chains: Sequence[Sequence[Timed]], timing: Timing) -> list[list[float]]:
+    """Milliseconds of an inference of each module (channels_last, evaluation mode), by chain.
+
+    Chains take turns; the modules of one run one after another, as a network's blocks do, each on
+    images of its own. On a CPU a run that another process has interrupted counts only where there
+    are no better ones: what is in the caches is then the other's. Each figure is a median.
+    """
     device = torch.device(timing.device)
-    clock = CLOCKS[timing.clock]
-    ready = [_on(module, shape, timing.batch_size, device) for module, shape in modules]
-    times: list[list[float]] = [[] for _ in ready]
     bf16 = timing.precision == "bf16"
     before = torch.get_num_threads()
     torch.set_num_threads(timing.threads or before)
     try:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for turn in range(-WARM_UP, timing.repeats):
-                for (module, images), found in zip(ready, times, strict=True):
-                    seconds = _seconds(module, images, clock)
-                    if turn >= 0:
-                        found.append(seconds)
+            turns = [[_Turn(*one, timing, device) for one in chain] for chain in chains]
+            opening = None if device.type == "cuda" else _Turn(_opening(), OPENING, timing, device)
+            for number in range(-WARM_UP, timing.repeats * TRIES):
+                due = [chain for chain in turns if any(not turn.is_done() for turn in chain)]
+                for chain in due:
+                    _run(chain, opening, counts=number >= 0)
     finally:
         torch.set_num_threads(before)
-    return [1000 * statistics.median(found) for found in times]
+    return [[turn.milliseconds() for turn in chain] for chain in turns]
 
 
-def _on(
-    module: nn.Module, shape: tuple[int, ...], batch_size: int, device: torch.device
-) -> tuple[nn.Module, Tensor]:
-    module = module.to(device).eval()
-    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.randn(batch_size, *shape, device=device)
-    return module, images.to(memory_format=torch.channels_last)
+def _run(chain: Sequence[_Turn], opening: _Turn | None, *, counts: bool) -> None:
+    if opening is not None:
+        os.sched_yield()  # who waits for the processor has it now, and not in the middle
+        opening.run(counts=False)  # and PyTorch is in the caches again
+    for turn in chain:
+        turn.run(counts)
 
 
-def _seconds(module: nn.Module, images: Tensor, clock: Callable[[], float]) -> float:
-    images.mul_(1)  # the block before has just written it: it is in the cache
-    if images.is_cuda:
-        torch.cuda.synchronize(images.device)
-        began = clock()
-        module(images)
-        torch.cuda.synchronize(images.device)
-        return clock() - began
-    began = clock()
-    module(images)
-    return clock() - began
+def _opening() -> nn.Module:
+    block = Block("inverted_residual", OPENING[0], expansion=4.0, se=SE())
+    return build_block(block, OPENING[0])
+
+
+class _Turn:
+    """A module, what it reads, and what its runs took."""
+
+    def __init__(
+        self, module: nn.Module, shape: tuple[int, ...], timing: Timing, device: torch.device
+    ) -> None:
+        module = module.to(device).eval()
+        self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        images = torch.randn(timing.batch_size, *shape, device=device)
+        self._images = images.to(memory_format=torch.channels_last)
+        self._clock, self._repeats = CLOCKS[timing.clock], timing.repeats
+        self._runs: list[tuple[bool, float]] = []  # whether interrupted, seconds
+
+    def run(self, counts: bool) -> None:
+        """Once."""
+        self._images.mul_(1)  # the block before has just written it: it is in the cache
+        self._wait()
+        interruptions, began = _interruptions(), self._clock()
+        self._module(self._images)
+        self._wait()
+        seconds = self._clock() - began
+        if counts:
+            self._runs.append((_interruptions() > interruptions, seconds))
+
+    def _wait(self) -> None:
+        if self._images.is_cuda:
+            torch.cuda.synchronize(self._images.device)
+
+    def is_done(self) -> bool:
+        """Whether there are as many runs without interruption as were asked for."""
+        return sum(not interrupted for interrupted, _ in self._runs) >= self._repeats
+
+    def milliseconds(self) -> float:
+        """The median of the runs without interruption, and of others as far as these lack."""
+        best = sorted(self._runs, key=lambda run: run[0])[: self._repeats]
+        return 1000 * statistics.median(seconds for _, seconds in best)
+
+
+def _interruptions() -> int:
+    """How often this process had to leave a processor to another so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def machine(device: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,11 +15,16 @@ import numpy as np
 
 from search_space import Blueprint, InputError, SearchSpace
 from senet_nas.data.files import write_atomically
-from senet_nas.latency.measuring import OF_TIMING, Conditions, conditions_here, measured
-from senet_nas.latency.parts import Part, parts_of, timed
+from senet_nas.latency.measuring import (
+    OF_TIMING,
+    Conditions,
+    Timing,
+    conditions_here,
+    measured,
+)
+from senet_nas.latency.parts import Part, chains_of, parts_of, timed
 
 FORMAT = 1
-AT_ONCE = 48  # parts that take turns, and are then written
 
 
 @dataclass(slots=True)
@@ -87,14 +93,14 @@ class LatencyTable:
     ) -> None:
         """Measure parts, and add them. advance: told how many are done, of how many. save: called
         after each group of them."""
-        for start in range(0, len(parts), AT_ONCE):
+        done = 0
+        for group in chains_of(parts):
             began = time.perf_counter()
-            group = parts[start : start + AT_ONCE]
-            times = measured([timed(part) for part in group], self.conditions)
-            self.parts |= {part.key: ms for part, ms in zip(group, times, strict=True)}
+            self.parts |= measured_parts(group, self.conditions)
             self.seconds += time.perf_counter() - began
             save()
-            advance(start + len(group), len(parts))
+            done += sum(map(len, group))
+            advance(done, len(parts))
 
     def write(self, path: Path) -> None:
         """As JSON; whole, or not at all."""
@@ -126,6 +132,13 @@ class LatencyTable:
                 )
 
 
+def measured_parts(chains: Sequence[Sequence[Part]], timing: Timing) -> dict[str, float]:
+    """Milliseconds of each part by its key, of chains that take turns."""
+    times = measured([[timed(part) for part in chain] for chain in chains], timing)
+    pairs = zip(itertools.chain(*chains), itertools.chain(*times), strict=True)
+    return {part.key: milliseconds for part, milliseconds in pairs}
+
+
 def open_or_new(path: Path, space: SearchSpace, given: Mapping[str, Any]) -> LatencyTable:
     """The table of a file, or a new one of this machine. given: conditions by name; others are the
     file's own, or the usual ones.
@@ -153,7 +166,7 @@ def expected_seconds(parts: Sequence[Part], conditions: Conditions, sampled: int
     if not parts:
         return 0.0
     some = parts[:: max(1, len(parts) // sampled)][:sampled]
-    measured([timed(some[0])], replace(conditions, repeats=1))  # kernels are built on first use
+    measured_parts([some[:1]], replace(conditions, repeats=1))  # kernels are built on first use
     began = time.perf_counter()
-    measured([timed(part) for part in some], conditions)
+    measured_parts([some], conditions)
     return (time.perf_counter() - began) / len(some) * len(parts)

@@ -18,8 +18,8 @@ def measure_latencies(
     """Median milliseconds of an inference of each network, all of which take turns, by default of
     one image on this CPU. Varies with the machine and what else it does."""
     shape = 3, image_size, image_size
-    built = [(build_network(network, num_classes, image_size), shape) for network in networks]
-    return measured(built, timing or Timing())
+    built = [[(build_network(network, num_classes, image_size), shape)] for network in networks]
+    return [milliseconds for (milliseconds,) in measured(built, timing or Timing())]
 
 
 def measure_latency(
