@@ -14,9 +14,8 @@ import argparse
 import json
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+from timeit import timeit
 from typing import Any
 
 # Beside this file stands a `strategies.py`, which is not the package.
@@ -65,15 +64,15 @@ def measured(name: str, networks: int) -> dict[str, float]:
     cold, known = [], []
     for each in found:
         before = block_cost.cache_info().misses
-        cold.append(seconds(lambda each=each: cost(each, size, CLASSES)))
+        cold.append(timeit(lambda each=each: cost(each, size, CLASSES), number=1))
         known.append(block_cost.cache_info().misses - before)
     warm = [
-        min(seconds(lambda each=each: cost(each, size, CLASSES)) for _ in range(REPEATS))
+        min(timeit(lambda each=each: cost(each, size, CLASSES), number=1) for _ in range(REPEATS))
         for each in found
     ]
     few = found[:COUNTED]
-    on_meta = [seconds(lambda each=each: counted(each, size, "meta")) for each in few]
-    on_cpu = [seconds(lambda each=each: counted(each, size, "cpu")) for each in few]
+    on_meta = [timeit(lambda each=each: counted(each, size, "meta"), number=1) for each in few]
+    on_cpu = [timeit(lambda each=each: counted(each, size, "cpu"), number=1) for each in few]
     return {
         "blocks": block_cost.cache_info().currsize,
         "first_us": 1e6 * cold[0],
@@ -99,13 +98,6 @@ def counted(architecture: Blueprint, size: int, device: str) -> None:
     params = sum(p.numel() for p in network.parameters())
     if (ours.macs, ours.params) != (counter.get_total_flops() // 2, params):
         raise SystemExit(f"{ours} is not what was counted: {counter.get_total_flops() // 2} MACs")
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Wall clock."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
     python runs/benchmarks/step.py [--spaces cifar_mobile cifar_residual] [--rounds 5]
 
 For each space, a few random networks, batches of 128 images of its size, forwards, backwards and
-SGD's fused step, in milliseconds of wall clock:
+SGD's fused step, in milliseconds of wall clock, or by `--clock cpu` of CPU time (compilers count
+where TORCHINDUCTOR_COMPILE_THREADS=1 keeps them in this process):
 
 - `fp32`, `bf16`: as the trainer runs them, on one thread; `bf16_plain` with no fused blocks.
 - `compiled`: bf16 by torch.compile, what compiling takes, and after how many steps it has paid.
-- `split`: steps a second of two processes with a thread each, over those of one with two.
+- `split`: steps a second of two processes with a thread each, over those of one with two; left
+  out with `--split-rounds 0`.
 
 Variants take turns; ratios are medians over rounds. One JSON line.
 """
@@ -18,11 +20,13 @@ import argparse
 import contextlib
 import json
 import multiprocessing
+import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from timeit import timeit
 from typing import Any
 
 # Beside this file stands a `strategies.py`, which is not the package.
@@ -38,7 +42,7 @@ import torch.nn.functional as F  # noqa: E402
 from search_space import load  # noqa: E402
 from senet_nas.nn.fused import disabled  # noqa: E402
 from senet_nas.training import seeded_network  # noqa: E402
-from senet_nas.training.precision import autocast  # noqa: E402
+from senet_nas.training.precision import autocast, slow_layers_in_float32  # noqa: E402
 
 SEED = 0
 BATCH = 128
@@ -56,6 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--split-rounds", type=int, default=3)
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     options = parser.parse_args()
     line: dict[str, Any] = {"torch": torch.__version__}
     for space in options.spaces:
@@ -66,6 +71,7 @@ def main() -> None:
 def measured(space: str, number: int, options: argparse.Namespace) -> dict[str, float]:
     """All of one network."""
     torch.set_num_threads(1)
+    clock = CLOCKS[options.clock]
     steps = {
         "fp32": step_of(space, number, torch.float32),
         "bf16": step_of(space, number, torch.bfloat16),
@@ -74,10 +80,12 @@ def measured(space: str, number: int, options: argparse.Namespace) -> dict[str, 
     result: dict[str, float] = {}
     if not options.no_compile:
         steps["compiled"] = step_of(space, number, torch.bfloat16, compiled=True)
-        result["compile_s"] = seconds(steps["compiled"])
+        result["compile_s"] = timeit(steps["compiled"], number=1, timer=clock)
     for step in steps.values():
         step()
-    rounds = [{k: seconds(step) for k, step in steps.items()} for _ in range(options.rounds)]
+    rounds = [
+        {k: timeit(step, number=1) for k, step in steps.items()} for _ in range(options.rounds)
+    ]
     for name in steps:
         result[f"{name}_ms"] = 1000 * statistics.median(r[name] for r in rounds)
         if name != "bf16":
@@ -85,10 +93,21 @@ def measured(space: str, number: int, options: argparse.Namespace) -> dict[str, 
     saved = result["bf16_ms"] - result.get("compiled_ms", float("inf"))
     if saved > 0:
         result["compile_pays_after_steps"] = 1000 * result["compile_s"] / saved
-    result["split"] = statistics.median(
-        rate(space, number, 2, 1) / rate(space, number, 1, 2) for _ in range(options.split_rounds)
-    )
+    if options.split_rounds:
+        result["split"] = statistics.median(
+            rate(space, number, 2, 1) / rate(space, number, 1, 2)
+            for _ in range(options.split_rounds)
+        )
     return result
+
+
+def cpu_seconds() -> float:
+    """Of this process, and of those that it has started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+CLOCKS = {"wall": time.perf_counter, "cpu": cpu_seconds}
 
 
 def step_of(
@@ -105,10 +124,11 @@ def step_of(
     labels = torch.arange(BATCH) % CLASSES
     optimiser = torch.optim.SGD(network.parameters(), 0.01, 0.9, fused=True)
     called = torch.compile(network) if compiled else network
+    way = contextlib.nullcontext if fused else disabled
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
-        with contextlib.nullcontext() if fused else disabled():
+        with way(), slow_layers_in_float32(network, dtype, CPU):
             with autocast(dtype, CPU):
                 logits = called(images).float()
             F.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
@@ -139,14 +159,7 @@ def worker(space: str, number: int, threads: int, ready: Any, times: Any) -> Non
     step = step_of(space, number, torch.bfloat16)
     step()
     ready.wait(600)
-    times.put(seconds(lambda: [step() for _ in range(SPLIT_STEPS)]))
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Wall clock."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+    times.put(timeit(lambda: [step() for _ in range(SPLIT_STEPS)], number=1))
 
 
 if __name__ == "__main__":
