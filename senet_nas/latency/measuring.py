@@ -19,7 +19,7 @@ from search_space import SE, Block, InputError, SearchSpace
 from senet_nas.nn.network import build_block
 
 WARM_UP = 3  # rounds that aren't counted
-TRIES = 4  # rounds for each one that counts, where others interrupt
+ENOUGH = 5  # runs without interruption, for others not to count
 OPENING = 16, 8, 8  # what runs first in a turn reads
 Precision = Literal["fp32", "bf16"]
 Clock = Literal["wall", "cpu"]
@@ -95,8 +95,8 @@ def measured(chains: Sequence[Sequence[Timed]], timing: Timing) -> list[list[flo
     """Milliseconds of an inference of each module (channels_last, evaluation mode), by chain.
 
     Chains take turns; the modules of one run one after another, as a network's blocks do, each on
-    images of its own. On a CPU a run that another process has interrupted counts only where there
-    are no better ones: what is in the caches is then the other's. Each figure is a median.
+    images of its own. Each figure is a median of rounds, on a CPU of those in which no other
+    process came between (what is in the caches is then the other's), where these are a few.
     """
     device = torch.device(timing.device)
     bf16 = timing.precision == "bf16"
@@ -106,9 +106,8 @@ def measured(chains: Sequence[Sequence[Timed]], timing: Timing) -> list[list[flo
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             turns = [[_Turn(*one, timing, device) for one in chain] for chain in chains]
             opening = None if device.type == "cuda" else _Turn(_opening(), OPENING, timing, device)
-            for number in range(-WARM_UP, timing.repeats * TRIES):
-                due = [chain for chain in turns if any(not turn.is_done() for turn in chain)]
-                for chain in due:
+            for number in range(-WARM_UP, timing.repeats):
+                for chain in turns:
                     _run(chain, opening, counts=number >= 0)
     finally:
         torch.set_num_threads(before)
@@ -138,7 +137,7 @@ class _Turn:
         self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = torch.randn(timing.batch_size, *shape, device=device)
         self._images = images.to(memory_format=torch.channels_last)
-        self._clock, self._repeats = CLOCKS[timing.clock], timing.repeats
+        self._clock = CLOCKS[timing.clock]
         self._runs: list[tuple[bool, float]] = []  # whether interrupted, seconds
 
     def run(self, counts: bool) -> None:
@@ -156,14 +155,11 @@ class _Turn:
         if self._images.is_cuda:
             torch.cuda.synchronize(self._images.device)
 
-    def is_done(self) -> bool:
-        """Whether there are as many runs without interruption as were asked for."""
-        return sum(not interrupted for interrupted, _ in self._runs) >= self._repeats
-
     def milliseconds(self) -> float:
-        """The median of the runs without interruption, and of others as far as these lack."""
-        best = sorted(self._runs, key=lambda run: run[0])[: self._repeats]
-        return 1000 * statistics.median(seconds for _, seconds in best)
+        """The median of the runs without interruption, or of all."""
+        alone = [seconds for interrupted, seconds in self._runs if not interrupted]
+        counted = alone if len(alone) >= ENOUGH else [seconds for _, seconds in self._runs]
+        return 1000 * statistics.median(counted)
 
 
 def _interruptions() -> int:

@@ -15,7 +15,7 @@ from search_space.values import block_to_data
 from senet_nas.latency.measuring import Timed
 from senet_nas.nn.network import Map, build_block, build_classifier, initialise, map_after
 
-IN_CHAIN, CHAINS = 12, 4
+IN_CHAIN, CHAINS = 12, 16
 
 
 @dataclass(frozen=True, slots=True)
