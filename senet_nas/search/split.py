@@ -29,7 +29,7 @@ ROUNDS = 2  # in which the splits take turns
 STEP_SECONDS = 0.5  # of a step in one thread, at most: larger batches are made smaller
 STEPS_AN_EPOCH = 2
 FIRST_BATCH = 8  # images, by which the batch is chosen
-PATIENCE = 120.0  # seconds, after which measuring is given up
+PATIENCE = 60.0  # seconds, after which measuring is given up
 HOPELESS = 0.5  # of the fastest's speed: what is slower isn't measured again
 WORTHWHILE = 1.03  # times as fast, for which fewer trials at a time are taken
 
