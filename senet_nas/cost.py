@@ -7,16 +7,17 @@ by (block, input shape); an architecture's cost is a sum of look-ups and equals 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from search_space import SE, Architecture, Block, Blueprint, InputError, Retrofit
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+Map = tuple[int, int, int]  # channels, height, width
 COSTS = ("params", "macs", "activations", "latency_ms")
 IN_MILLIONS = ("params", "macs", "activations")  # as they are shown
 
@@ -86,17 +87,41 @@ def cost_by_part(
 
 
 @cache
-def block_cost(block: Block, shape: tuple[int, int, int]) -> tuple[Cost, tuple[int, int, int]]:
+def block_cost(block: Block, shape: Map) -> tuple[Cost, Map]:
     """What a block that reads (C, H, W) costs, and the shape that it writes. Raises `InputError`
     where it can't be built for that shape."""
+    bare = block if block.se is None else replace(block, se=None)
+    plain, after, gated = _traced_block(bare, shape)
+    if block.se is None:
+        return plain, after
+    if gated is None:  # its cell is no Unit, and says itself what SE is there
+        return _traced_block(block, shape)[:2]
+    there = gated.get(block.se.placement)
+    return plain if there is None else plain + _gate_cost(block.se, there, shape[0]), after
+
+
+@cache
+def _traced_block(block: Block, shape: Map) -> tuple[Cost, Map, dict[str, Map] | None]:
+    """Cost and output of a block, and of a Unit without SE the shape that SE reads by placement."""
     import torch
 
     from senet_nas.nn.network import build_block, refusals
+    from senet_nas.nn.placement import PLACEMENTS, Unit
 
     with torch.device("meta"):
         module = build_block(block, shape[0])
     with refusals(shape):
-        return trace(module, shape)
+        if not isinstance(module, Unit) or block.se is not None:
+            return *trace(module, shape), None
+        gated: dict[str, Map] = {}
+
+        def seen(placement: str, x: Tensor) -> Tensor:
+            _, channels, height, width = x.shape
+            gated[placement] = channels, height, width
+            return x
+
+        gates = {name: partial(seen, name) for name in PLACEMENTS}
+        return *trace(module, shape, run=partial(module.gated_everywhere, gates=gates)), gated
 
 
 @cache
@@ -152,25 +177,32 @@ def _source_cost(
 
 
 @cache
-def _gate_cost(se: SE, shape: tuple[int, int, int]) -> Cost:
+def _gate_cost(se: SE, shape: Map, block_channels: int | None = None) -> Cost:
+    """block_channels: of what the block reads that it stands in."""
     import torch
 
     from senet_nas.nn import SqueezeExcitation
 
     with torch.device("meta"):
-        module = SqueezeExcitation(shape[0], se)
+        module = SqueezeExcitation(shape[0], se, block_channels)
     return trace(module, shape)[0]
 
 
-def trace(module: nn.Module, shape: tuple[int, ...], device: str = "meta") -> tuple[Cost, Any]:
+def trace(
+    module: nn.Module,
+    shape: tuple[int, ...],
+    device: str = "meta",
+    run: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Cost, Any]:
     """The cost of any module on a device for one input of `shape` (without the batch axis), and
-    its output's shape."""
+    its output's shape. run: what of the module computes, itself if not given."""
     import torch
 
     from senet_nas.counting import Counting
 
     counting = Counting()
+    module.eval()
     with torch.no_grad(), counting:
-        output = module.eval()(torch.zeros(1, *shape, device=device))
+        output = (run or module)(torch.zeros(1, *shape, device=device))
     params = sum(p.numel() for p in module.parameters() if p.requires_grad)
     return Cost(params, counting.macs, counting.written), tuple(output.shape[1:])
