@@ -18,10 +18,11 @@ from strategies.core.by_rung import ByRung
 from strategies.core.ledger import Ledger
 from strategies.core.limits import Bound
 from strategies.core.objectives import Objectives
-from strategies.core.protocol import Proposer, Trial
+from strategies.core.protocol import Child, Proposer, Trial
 
 __all__ = [
     "AskTell",
+    "Child",
     "Ledger",
     "Objectives",
     "Proposer",

@@ -12,7 +12,7 @@ from search_space import checks
 from search_space.space import Candidate, SearchSpace
 from strategies.core.front import Front
 from strategies.core.objectives import Objectives
-from strategies.core.protocol import Trial
+from strategies.core.protocol import Child, Trial
 from strategies.core.selection import fittest, sample_with_replacement
 
 
@@ -42,12 +42,12 @@ class Strategy:
         self._population = deque(maxlen=self.population_size)
         self._front = Front(len(self.objectives.names))
 
-    def propose(self, rng: np.random.Generator) -> Candidate:
+    def propose(self, rng: np.random.Generator) -> Candidate | Child:
         """A mutation of the fittest of a sample."""
         if not self._is_full():
             return self.space.sample(rng)
         parent = fittest(sample_with_replacement(self.heritable(), self.sample_size, rng))
-        return self.space.mutate(parent.candidate, rng)
+        return Child(self.space.mutate(parent.candidate, rng), (parent.candidate,))
 
     def learn(self, trial: Trial) -> None:
         """The newest joins; the oldest leaves where there are more than population_size."""

@@ -9,7 +9,7 @@ import numpy as np
 from search_space import checks
 from search_space.space import Candidate, SearchSpace
 from strategies.core.objectives import Objectives
-from strategies.core.protocol import Trial
+from strategies.core.protocol import Child, Trial
 from strategies.core.selection import Places, survivors, tournament
 from strategies.core.settings import probability
 
@@ -44,19 +44,20 @@ class Strategy:
         probability("nsga2.crossover_probability", self.crossover_probability)
         checks.number("nsga2.mutations", self.mutations, least=0)
 
-    def propose(self, rng: np.random.Generator) -> Candidate:
+    def propose(self, rng: np.random.Generator) -> Candidate | Child:
         """Binary tournaments, crossover, mutation."""
         if not self._parents:
             return self.space.sample(rng)
         first = tournament(self._parents, self._places, rng).candidate
         second = tournament(self._parents, self._places, rng).candidate
-        child = first
+        child, parents = first, [first]
         if rng.random() < self.crossover_probability:
             child = self.space.crossover(first, second, rng)
+            parents.append(second)
         mutations = rng.binomial(len(self.space), min(1.0, self.mutations / len(self.space)))
         for _ in range(max(mutations, child in (first, second))):
             child = self.space.mutate(child, rng)
-        return child
+        return Child(child, tuple(dict.fromkeys(parents)))
 
     def learn(self, trial: Trial) -> None:
         """A generation of children and their parents compete for the parents' places."""

@@ -10,7 +10,7 @@ import numpy as np
 from search_space import checks
 from search_space.space import Candidate, SearchSpace
 from strategies.core.objectives import Objectives
-from strategies.core.protocol import Trial
+from strategies.core.protocol import Child, Trial
 from strategies.core.selection import fittest, sample_with_replacement
 
 
@@ -39,12 +39,12 @@ class Strategy:
         checks.integer("regularized_evolution.sample_size", self.sample_size, least=1)
         self._population = deque(maxlen=self.population_size)
 
-    def propose(self, rng: np.random.Generator) -> Candidate:
+    def propose(self, rng: np.random.Generator) -> Candidate | Child:
         """A mutation of the fittest of a sample."""
         if len(self._population) < self.population_size:
             return self.space.sample(rng)
         parent = fittest(sample_with_replacement(self._population, self.sample_size, rng))
-        return self.space.mutate(parent.candidate, rng)
+        return Child(self.space.mutate(parent.candidate, rng), (parent.candidate,))
 
     def learn(self, trial: Trial) -> None:
         """The newest joins; the oldest leaves where there are more than P."""

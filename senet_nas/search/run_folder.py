@@ -36,7 +36,8 @@ class TrialRecord:
     result. elapsed_seconds: of the run at that moment, pauses between resumes left out. curve:
     training loss by epoch. rung: from 0. epochs: that this evaluation trained, as epochs over the
     images in full. parent: number of the trial with whose weights it began. latency: what
-    latency_ms holds for, where a table predicted it.
+    latency_ms holds for, where a table predicted it. parents: numbers of the trials that the
+    strategy made it from.
     """
 
     number: int
@@ -53,6 +54,7 @@ class TrialRecord:
     epochs: float = 0.0
     parent: int | None = None
     latency: Mapping[str, Any] | None = None
+    parents: tuple[int, ...] = ()
 
     def to_line(self) -> str:
         """The record as one line of JSON, with its newline."""
@@ -64,6 +66,7 @@ class TrialRecord:
         data = json.loads(line)
         data["candidate"] = tuple(data["candidate"])
         data["curve"] = tuple(data.get("curve", ()))
+        data["parents"] = tuple(data.get("parents", ()))
         return cls(**data)
 
 

@@ -64,6 +64,8 @@ class Running:
         self._elapsed_before = max((r.elapsed_seconds for r in self.records), default=0.0)
         self._started = time.perf_counter()
         self._candidates = {record.number: record.candidate for record in self.records}
+        self._numbers = {self.space.normalise(c): n for n, c in self._candidates.items()}
+        self._parents = {record.number: record.parents for record in self.records}
         self._epochs = sum(record.epochs for record in self.records)
         self._in_flight: dict[int, float] = {}  # trial to the epochs that it takes
         self._next_number = 1 + max(self._candidates, default=-1)
@@ -109,8 +111,11 @@ class Running:
             if self.strategy.exhausted or not self._in_flight:
                 raise StopIteration
             return None
+        number = self._next_number
         self._next_number += 1
-        return self._next_number - 1, candidate
+        self._numbers[candidate] = number
+        self._parents[number] = tuple(self._numbers[p] for p in self.strategy.parents(candidate))
+        return number, candidate
 
     def _start(self, task: Task) -> Task:
         self._in_flight[task.number] = self._epochs_of(task.rung, task.parent is not None)
@@ -152,6 +157,7 @@ class Running:
             rung=task.rung,
             epochs=self._in_flight.pop(task.number),
             parent=None if task.parent is None else task.parent[0],
+            parents=self._parents[task.number],
             latency=None if outcome.scores is None else self._predicted_by,
         )
         self.folder.append(record)

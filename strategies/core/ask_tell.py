@@ -18,7 +18,7 @@ from search_space.space import Candidate, SearchSpace
 from strategies.core.front import Front
 from strategies.core.ledger import Ledger
 from strategies.core.objectives import Objectives
-from strategies.core.protocol import Inheriting, Proposer, Trial
+from strategies.core.protocol import Child, Inheriting, Proposer, Trial
 from strategies.core.unseen import Unseen
 from strategies.core.walk import walk_to_free
 
@@ -100,16 +100,20 @@ class AskTell:
         None where there is none: for good if `exhausted`, else until a pending trial is told.
         """
         rng = np.random.default_rng([self._seed, self.number])
-        given = next(
-            (candidate for candidate in self._first if self._ledger.is_free(candidate)), None
-        )
-        found = given or self._propose(rng) or self._walk(rng)
+        found = self._given() or self._propose(rng) or self._walk(rng)
         if found is None and self._is_small:
-            found = self._unseen.first_from(self.space.sample(rng))
+            found = _alone(self._unseen.first_from(self.space.sample(rng)))
         self._exhausted = found is None and (self._is_small or not self._ledger.pending)
-        if found is not None:
-            self._ledger.ask(found)
-        return found
+        if found is None:
+            return None
+        self._ledger.ask(found.candidate, found.parents)
+        return found.candidate
+
+    def parents(self, candidate: Candidate) -> tuple[Candidate, ...]:
+        """Whom a pending candidate was made from: the parents that a strategy of children gave
+        it, or the member of the front from which a walk led to it. None where it was drawn anew.
+        """
+        return self._ledger.pending[candidate]
 
     def tell(
         self, candidate: Sequence[int], scores: Mapping[str, Any] | None, rung: int = 0
@@ -155,27 +159,33 @@ class AskTell:
         absent = [n for n in self.objectives.names if n not in scores and self._ledger.knows(n)]
         return {**scores, **{name: self._ledger.value(name, candidate) for name in absent}}
 
-    def _propose(self, rng: np.random.Generator) -> Candidate | None:
+    def _given(self) -> Child | None:
+        return _alone(next(filter(self._ledger.is_free, self._first), None))
+
+    def _propose(self, rng: np.random.Generator) -> Child | None:
         """The strategy's, or the preferred one of as many distinct ones as it has."""
-        drawn: dict[Hashable, Candidate] = {}
+        drawn: dict[Hashable, Child] = {}
         misses = 0
         while len(drawn) < self._draws and misses < PROPOSALS:
-            candidate = self.space.normalise(self._proposer.propose(rng))
+            proposed = self._proposer.propose(rng)
+            made = proposed if isinstance(proposed, Child) else Child(proposed, ())
+            candidate = self.space.normalise(made.candidate)
             key = self._ledger.key(candidate)
             if key not in drawn and self._ledger.is_free(candidate):
-                drawn[key] = candidate
+                drawn[key] = Child(candidate, made.parents)
             else:
                 misses += 1
-        found = list(drawn.values())
+        found = {child.candidate: child for child in drawn.values()}
         if self._prefer is None or not found:
-            return next(iter(found), None)
-        return self._prefer(found)
+            return next(iter(found.values()), None)
+        return found[self._prefer(list(found))]
 
-    def _walk(self, rng: np.random.Generator) -> Candidate | None:
+    def _walk(self, rng: np.random.Generator) -> Child | None:
         """From members of the front and from random candidates in turn."""
         for walk in range(WALKS):
             best = self._front.trials
-            if walk % 2 == 0 and best:
+            is_from_front = walk % 2 == 0 and bool(best)
+            if is_from_front:
                 start = best[int(rng.integers(len(best)))].candidate
             else:
                 start = self.space.sample(rng)
@@ -183,7 +193,7 @@ class AskTell:
                 self.space, start, rng, self._ledger.excess, self._ledger.is_taken, WALK_STEPS
             )
             if found is not None:
-                return found
+                return Child(found, (start,) if is_from_front else ())
         return None
 
     @cached_property
@@ -193,3 +203,8 @@ class AskTell:
     @cached_property
     def _unseen(self) -> Unseen:
         return Unseen(self.space, self._ledger.is_free)
+
+
+def _alone(candidate: Candidate | None) -> Child | None:
+    """A candidate without parents."""
+    return None if candidate is None else Child(candidate, ())

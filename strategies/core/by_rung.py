@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search_space.space import Candidate
-from strategies.core.protocol import Proposer, Trial
+from strategies.core.protocol import Child, Proposer, Trial
 
 ENOUGH = 20
 
@@ -25,7 +25,7 @@ class ByRung:
         self._learned = [0] * len(copies)
         self._enough = int(getattr(copies[0], "population_size", ENOUGH))
 
-    def propose(self, rng: np.random.Generator) -> Candidate:
+    def propose(self, rng: np.random.Generator) -> Candidate | Child:
         """By the highest rung that has enough results; the lowest until one has."""
         ready = [rung for rung, count in enumerate(self._learned) if count >= self._enough]
         return self._copies[max(ready, default=0)].propose(rng)

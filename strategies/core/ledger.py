@@ -14,13 +14,13 @@ from strategies.core.protocol import Trial
 class Ledger:
     """`AskTell` keeps it; a strategy whose class takes `ledger` may read it while it proposes.
 
-    told, pending: in the order of arrival and of asking. known: names of the scores that can be
-    computed before training. key: equal for candidates of one network.
+    told, pending: in the order of arrival and of asking; pending with their parents. known: names
+    of the scores that can be computed before training. key: equal for candidates of one network.
     """
 
     def __init__(self, space: SearchSpace, known: Known, limits: Mapping[str, Bound]) -> None:
         self.told: dict[Candidate, Trial] = {}
-        self.pending: dict[Candidate, None] = {}
+        self.pending: dict[Candidate, tuple[Candidate, ...]] = {}
         self.known = tuple(known)
         self._limits = Limits(known, limits)
         self.key = space.key if space.identify is None else lru_cache(REMEMBERED)(space.key)
@@ -46,9 +46,9 @@ class Ledger:
         """Whether it may be asked for: not taken, and within the limits."""
         return not self.is_taken(candidate) and self.excess(candidate) == 0
 
-    def ask(self, candidate: Candidate) -> None:
+    def ask(self, candidate: Candidate, parents: tuple[Candidate, ...] = ()) -> None:
         """Enters a candidate that was given out."""
-        self.pending[candidate] = None
+        self.pending[candidate] = parents
         self._taken.add(self.key(candidate))
 
     def tell(self, trial: Trial) -> None:

@@ -27,6 +27,14 @@ class Trial:
     rung: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A candidate that was made from others: its parents, as they were told."""
+
+    candidate: Candidate
+    parents: tuple[Candidate, ...]
+
+
 class Proposer(Protocol):
     """The part of a strategy that differs between methods.
 
@@ -35,8 +43,9 @@ class Proposer(Protocol):
     and pending trials are `AskTell`'s: a proposal that can't be used is asked for again.
     """
 
-    def propose(self, rng: np.random.Generator) -> Candidate:
-        """A candidate drawn with `rng` alone. Changes nothing."""
+    def propose(self, rng: np.random.Generator) -> Candidate | Child:
+        """A candidate drawn with `rng` alone; a `Child` where others were its parents. Changes
+        nothing."""
         ...
 
     def learn(self, trial: Trial) -> None:

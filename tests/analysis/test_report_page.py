@@ -308,9 +308,17 @@ def test_a_browser_shows_a_run_without_trials(run, tmp_path):
 
 @in_browser
 def test_a_browser_draws_every_plot(run, gates, random, tmp_path):
+    folder = RunFolder.open(run)
+    records = [replace(r, parents=(r.number - 1,) if r.number else ()) for r in folder.trials()]
+    folder.trials_file.write_text("".join(record.to_line() for record in records))
     report(run, "--gates", gates, "--random", random)
     dom, console = in_chromium(run / "report.html", tmp_path)
     assert console == []
     plots = re.findall(r'class="plot[^"]* js-plotly-plot" id="([a-z-]+)"', dom)
     channels, *bars = ("gates-channels", "gates-shares", "gates-ends", "gates-lost")
-    assert plots == ["front-plot", channels, *bars, "volume-plot", "curves-plot"]
+    assert plots == [
+        *("front-plot", "genealogy-plot", channels, *bars, "volume-plot", "curves-plot")
+    ]
+    knee = next(point for point in front_of(records, folder.objectives()).points if point.is_knee)
+    assert f"Trial {knee.number}</b> was made from <button" in dom
+    assert f"Ancestors: {knee.number}, generations back: {knee.number}." in dom

@@ -64,6 +64,7 @@ def assert_same_search(found, expected) -> None:
     assert [record.candidate for record in found] == [record.candidate for record in expected]
     assert [record.scores for record in found] == [record.scores for record in expected]
     assert [record.curve for record in found] == [record.curve for record in expected]
+    assert [record.parents for record in found] == [record.parents for record in expected]
 
 
 @pytest.mark.slow

@@ -47,6 +47,15 @@ def test_every_trial_is_recorded_whole(finished, images):
         elapsed = record.elapsed_seconds
 
 
+def test_children_of_the_strategy_say_whose_they_are(finished):
+    records = RunFolder.open(finished).trials()
+    first, children = records[:3], records[3:]  # the population
+    assert [record.parents for record in first] == [()] * 3
+    for record in children:
+        assert 1 <= len(record.parents) <= 2
+        assert all(parent < record.number for parent in record.parents)
+
+
 def test_a_trial_scores_what_its_evaluation_gives(finished):
     folder = RunFolder.open(finished)
     evaluate = Evaluator(folder.run_file().evaluation)

@@ -28,7 +28,8 @@ def test_the_fittest_alive_has_a_child_with_one_change():
         strategy.learn(trial)
     for seed in range(20):
         child = strategy.propose(np.random.default_rng(seed))
-        assert changes(child, told[1].candidate) == 1
+        assert child.parents == (told[1].candidate,)
+        assert changes(child.candidate, told[1].candidate) == 1
 
 
 def test_the_oldest_dies_however_fit():
@@ -36,7 +37,7 @@ def test_the_oldest_dies_however_fit():
     told = trials([3.0, 0.0, 2.0, 1.0, 4.0, 9.0, 9.0])
     for trial in told:
         strategy.learn(trial)
-    child = strategy.propose(np.random.default_rng(0))
+    child = strategy.propose(np.random.default_rng(0)).candidate
     assert changes(child, told[3].candidate) == 1
 
 
@@ -45,10 +46,10 @@ def test_parents_change_only_when_a_generation_is_complete():
     told = trials([5.0, 6.0, 7.0, 8.0, 1.0, 2.0, 3.0, 4.0])
     for trial in told[:7]:
         strategy.learn(trial)
-    children = [strategy.propose(np.random.default_rng(seed)) for seed in range(50)]
+    children = [strategy.propose(np.random.default_rng(seed)).candidate for seed in range(50)]
     assert all(min(changes(child, t.candidate) for t in told[:4]) == 1 for child in children)
     strategy.learn(told[7])
-    children = [strategy.propose(np.random.default_rng(seed)) for seed in range(50)]
+    children = [strategy.propose(np.random.default_rng(seed)).candidate for seed in range(50)]
     assert all(min(changes(child, t.candidate) for t in told[4:]) == 1 for child in children)
 
 
@@ -57,7 +58,7 @@ def test_parents_survive_better_children():
     told = trials([0.0, 1.0, 8.0, 9.0])
     for trial in told:
         strategy.learn(trial)
-    child = strategy.propose(np.random.default_rng(0))
+    child = strategy.propose(np.random.default_rng(0)).candidate
     assert min(changes(child, t.candidate) for t in told[:2]) == 1
 
 
@@ -68,7 +69,9 @@ def test_crossover_without_mutation_mixes_two_parents():
         strategy.learn(trial)
     mixed = 0
     for seed in range(40):
-        child = strategy.propose(np.random.default_rng(seed))
+        made = strategy.propose(np.random.default_rng(seed))
+        assert set(made.parents) <= {first, second}
+        child = made.candidate
         foreign = sum(
             gene not in pair
             for gene, pair in zip(child, zip(first, second, strict=True), strict=True)
@@ -85,7 +88,7 @@ def test_mutations_have_the_mean_that_was_set(mean):
     strategy.learn(twin)
     strategy.learn(twin)
     counts = [
-        changes(strategy.propose(np.random.default_rng(seed)), twin.candidate)
+        changes(strategy.propose(np.random.default_rng(seed)).candidate, twin.candidate)
         for seed in range(400)
     ]
     unchanged = (1 - mean / 20) ** 20  # these change one more

@@ -80,6 +80,34 @@ def test_resumed_is_never_stopped(name, problem, share):
     assert resumed.front() == whole.front()
 
 
+def family(strategy, score, trials):
+    """Candidates with the parents that they were asked for with."""
+    found = []
+    for _ in range(trials):
+        candidate = strategy.ask()
+        found.append((candidate, strategy.parents(candidate)))
+        strategy.tell(candidate, score(candidate))
+    return found
+
+
+def test_parents_were_told_before_and_resumed_are_the_same(name):
+    problem = PROBLEMS["conditional"]
+    whole = family(make(name, problem, seed=5, **small(name)), problem.score, trials(name))
+    told = set()
+    for candidate, parents in whole:
+        assert set(parents) <= told
+        told.add(candidate)
+    with_parents = sum(bool(parents) for _, parents in whole)
+    if name in ("nsga2", "regularized_evolution", "lamarckian"):
+        assert with_parents >= trials(name) - SMALL["population_size"]
+        assert whole[0][1] == ()
+    cut = trials(name) // 2
+    resumed = make(name, problem, seed=5, **small(name))
+    for candidate, _ in whole[:cut]:
+        resumed.tell(candidate, problem.score(candidate))
+    assert family(resumed, problem.score, trials(name) - cut) == whole[cut:]
+
+
 def test_with_many_workers_the_record_is_the_state(name):
     problem = PROBLEMS["conditional"]
     old = make(name, problem, **small(name))

@@ -24,6 +24,7 @@ PROGRAMS = (
     "plots",
     "front",
     "network",
+    "genealogy",
     "se_map",
     "gates",
     "trust",
@@ -97,4 +98,3 @@ def _finite(value: Any) -> Any:
 
 def _part(name: str) -> str:
     return (resources.files("senet_nas.analysis.report") / "page" / name).read_text("utf-8")
-

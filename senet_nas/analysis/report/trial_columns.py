@@ -35,6 +35,7 @@ def trial_columns(view: RunView, front: Front) -> dict[str, Any]:
             "attempts": [record.attempts for record in records],
             "curve": [[_short(loss, 4) for loss in record.curve] for record in records],
             "parent": [record.parent for record in records],
+            "parents": [record.parents for record in records],
         },
         "axes": axes,
         "front": [rows[point.number] for point in front.points],

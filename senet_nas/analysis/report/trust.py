@@ -25,7 +25,9 @@ def trust(folder: RunFolder) -> dict[str, Any] | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         measured = next(iter(folder.objectives()))
         points = {
-            kind: [[shared[measured], alone[measured], alone.get("macs")] for shared, alone in pairs]
+            kind: [
+                [shared[measured], alone[measured], alone.get("macs")] for shared, alone in pairs
+            ]
             for kind, pairs in scored_twice(folder).items()
         }
     except (OSError, ValueError, KeyError, InputError) as error:

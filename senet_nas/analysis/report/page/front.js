@@ -185,8 +185,8 @@ function startFront() {
 // What needs plotly, which the browser reads last.
 function startFrontPlot() {
   if (data.axes.length === 0) return;
+  clicked("front-plot");
   plot("front-plot", frontContent);
-  at("front-plot").on("plotly_click", (event) => select(event.points[0].customdata));
   at("front-plot").on("plotly_relayout", () => isThinned() && plot("front-plot", frontContent));
   onSelection.push((row) => {
     at("trial").value = trials.number[row];

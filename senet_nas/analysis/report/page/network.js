@@ -64,30 +64,6 @@ function commands(row) {
     `senet-nas export ${out}/${data.checkpoint} --format onnx`;
 }
 
-function ancestors(row) {
-  const line = [];
-  for (let parent = trials.parent[row]; parent !== null && parent !== undefined && line.length < 10000;) {
-    line.push(parent);
-    parent = rowOfTrial.has(parent) ? trials.parent[rowOfTrial.get(parent)] : null;
-  }
-  return line;
-}
-
-function genealogy(row) {
-  const line = ancestors(row);
-  if (trials.parent.every((parent) => parent === null)) {
-    return make("p", { class: "note" }, "Parents: none recorded, as no trial of this run began with another's weights.");
-  }
-  if (!line.length) return make("p", { class: "note" }, "Parents: none; it began with random weights.");
-  return make("p", {}, "Parents, by whose weights it began: ", line.flatMap((trial) => {
-    const known = rowOfTrial.get(trial);
-    if (known === undefined) return [`trial ${trial} `];
-    const score = data.axes[0];
-    return [make("button", { type: "button", onclick: () => showNetwork(known) },
-      `trial ${trial} (${score.label} ${number(scoreOf(known, score))})`), " "];
-  }));
-}
-
 function drawNetwork(row) {
   const title = `Trial ${trials.number[row]}`;
   const scores = data.axes.map((axis) => `${axis.label} ${number(scoreOf(row, axis))}`).join(" · ");
@@ -107,7 +83,6 @@ function drawNetwork(row) {
       make("details", {}, make("summary", {}, "Its JSON"), make("pre", { id: "json" }, json)),
       copyButton("Copy JSON", () => json));
   }
-  body.push(genealogy(row));
   at("network-body").replaceChildren(...body);
 }
 

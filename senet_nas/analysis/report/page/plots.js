@@ -49,11 +49,16 @@ function plot(id, content) {
   else watcher.observe(at(id));
 }
 
+// A click on a point of a plot, whose customdata are rows, selects its trial.
+const clickable = new Set();
+const clicked = (id) => clickable.add(id);
+
 function draw(id) {
   const { traces, view } = drawn.get(id)();
   const displayModeBar = at(id).clientWidth > 500 ? "hover" : false; // else it lies over the legend
   const config = { responsive: true, displayModeBar, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendChartToCloud"] };
-  return Plotly.react(at(id), traces, layout(view), config);
+  Plotly.react(at(id), traces, layout(view), config);
+  if (clickable.delete(id)) at(id).on("plotly_click", (event) => select(event.points[0].customdata));
 }
 
 function redrawForPrint(is) {

@@ -9,7 +9,7 @@ function askedFor() {
 selected = askedFor() ?? data.knee; // before the first drawing, so that there is one
 startFront();
 startNetwork();
-const waiting = [startSeMap, startGates, startTrust, startVolume, startEffects, startCurves, startRun];
+const waiting = [startGenealogy, startSeMap, startGates, startTrust, startVolume, startEffects, startCurves, startRun];
 function next() {
   const start = waiting.shift();
   if (start) {
