@@ -119,6 +119,22 @@ def front_of(
     return Front(objectives, points, volume, named, trials, failed, rung, trials - len(reached))
 
 
+def hypervolume_of(
+    scores: Sequence[Mapping[str, float]],
+    objectives: Mapping[str, str],
+    reference: Mapping[str, float],
+) -> float:
+    """The volume between networks with these scores and a reference point, in the objectives' own
+    units; what is beyond the point adds nothing."""
+    if not scores:
+        return 0.0
+    signs = np.array([-1.0 if way == "max" else 1.0 for way in objectives.values()])
+    losses = signs * np.array([[each[name] for name in objectives] for each in scores])
+    return float(
+        moocore.hypervolume(losses, ref=signs * np.array([reference[name] for name in objectives]))
+    )
+
+
 def _bend(losses: np.ndarray) -> np.ndarray:
     """How far each point of a front lies below the plane through its ends, in units of the
     front's extent, (points,). The largest is the knee (Das 1999, normal-boundary)."""

@@ -77,6 +77,13 @@ def _print_twins(console: Console, each: RunFront) -> None:
         "puts these somewhat lower.",
         soft_wrap=True,
     )
+    volumes = ", ".join(
+        f"{label} {volume.hypervolume:.6g} ({volume.networks} networks)"
+        for label, volume in ((KIND_LABELS[kind], v) for kind, v in nulls.volumes.items())
+    )
+    console.print(
+        f"hypervolume of those that have scores, to the same point: {volumes}", soft_wrap=True
+    )
     if left := len(nulls.untrained()):
         command = training_command(each.view.folder.path)
         console.print(f"{left} null models are not trained: {command}", soft_wrap=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search_space import SE, Candidate, SearchSpace, structural_hash
-from senet_nas.analysis.front import Front
+from senet_nas.analysis.front import Front, hypervolume_of
 from senet_nas.analysis.null_trials import NullTrials
 from senet_nas.analysis.run_view import RunView
 from senet_nas.analysis.se_places import SEPlace, has_se, se_places
@@ -55,12 +55,22 @@ class Twin:
 
 
 @dataclass(frozen=True)
+class KindVolume:
+    """hypervolume: of all networks of a kind that have scores, trials and trained twins, to the
+    front's reference point. networks: how many these are."""
+
+    hypervolume: float
+    networks: int
+
+
+@dataclass(frozen=True)
 class NullModels:
     """twins: of each point of the front. in_trials: trial numbers of each kind, among the trials
-    that are comparable. fault: why there are none."""
+    that are comparable. volumes: of each kind. fault: why there are none."""
 
     twins: tuple[Twin, ...] = ()
     in_trials: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    volumes: Mapping[str, KindVolume] = field(default_factory=dict)
     fault: str | None = None
 
     def to_data(self) -> dict[str, Any]:
@@ -68,6 +78,7 @@ class NullModels:
         data: dict[str, Any] = {
             "twins": [asdict(twin) | {"candidate": list(twin.candidate)} for twin in self.twins],
             "in_trials": {kind: list(numbers) for kind, numbers in self.in_trials.items()},
+            "hypervolumes": {kind: asdict(volume) for kind, volume in self.volumes.items()},
         }
         return data if self.fault is None else data | {"fault": self.fault}
 
@@ -110,7 +121,18 @@ def null_models(view: RunView, front: Front) -> NullModels:
             twins.append(
                 Twin(point.number, kind, candidate, architecture, costs, trained, scores, nearest)
             )
-    return NullModels(tuple(twins), in_trials)
+    volumes = {kind: _volume(view, front, kind, twins, in_trials[kind]) for kind in KINDS}
+    return NullModels(tuple(twins), in_trials, volumes)
+
+
+def _volume(
+    view: RunView, front: Front, kind: str, twins: Sequence[Twin], numbers: Sequence[int]
+) -> KindVolume:
+    """Of networks that have a score for each objective."""
+    known = {r.architecture: r.scores or {} for r in view.comparable if r.number in set(numbers)}
+    known |= {t.architecture: t.all_scores for t in twins if t.kind == kind and t.scores}
+    whole = [scores for scores in known.values() if front.objectives.keys() <= scores.keys()]
+    return KindVolume(hypervolume_of(whole, front.objectives, front.reference), len(whole))
 
 
 def kind_of(space: SearchSpace, places: Sequence[SEPlace], candidate: Candidate) -> str | None:

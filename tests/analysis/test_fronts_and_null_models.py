@@ -6,12 +6,14 @@ import json
 import shlex
 import shutil
 
+import moocore
 import pytest
 from commands import TRIALS, refused, senet_nas
 
 from search_space import SE, load
 from senet_nas.analysis.null_models import kind_of, variant
 from senet_nas.analysis.se_places import has_se, se_places
+from senet_nas.search import RunFolder
 
 NSGA2 = 'name = "nsga2"\nseed = 0\npopulation_size = 3\n'
 KINDS = ("none", "everywhere", "late")
@@ -149,6 +151,20 @@ def test_null_models_are_trained_as_trials_are(copy):
     assert senet_nas("front", copy, "--train-null", "--json").data() == done.data()
     assert (copy / "nulls.jsonl").read_bytes() == kept
     assert "not trained" not in senet_nas("front", copy).stdout
+
+
+def test_each_kind_of_null_model_has_its_hypervolume(finished):
+    data = senet_nas("front", finished, "--json").data()
+    nulls = data["null_models"]
+    trials = {r.number: r.scores for r in RunFolder.open(finished).trials()}
+    for kind in KINDS:
+        scores = [trials[number] for number in nulls["in_trials"][kind]]
+        scores += [t["scores"] for t in nulls["twins"] if t["kind"] == kind and t["scores"]]
+        losses = [(-s["accuracy"], s["macs"]) for s in scores]
+        worst = (-data["reference"]["accuracy"], data["reference"]["macs"])
+        expected = moocore.hypervolume(losses, ref=worst) if losses else 0
+        assert nulls["hypervolumes"][kind]["hypervolume"] == pytest.approx(expected)
+        assert len(set(losses)) <= nulls["hypervolumes"][kind]["networks"] <= len(losses)
 
 
 def test_random_search_of_equal_budget_stands_beside(finished, random):
