@@ -1,6 +1,9 @@
 // The maps of primitives.py on CPUs, as plain C functions over pointers: without torch's headers, so
 // that any compiler builds them in seconds, for any version of torch.
 
+#include <cmath>
+#include <vector>
+
 #include "cpu_loops.h"
 #include "cpu_numbers.h"
 
@@ -154,8 +157,60 @@ struct Call {
     Table a, b;
 };
 
+// `affine` and `affine_backward` of primitives.py, which don't depend on T; fields as in cpu.py.
+struct AffineCall {
+    Size images, channels;
+    double count, eps, momentum;
+    const float *first, *second, *weight, *bias, *centre;
+    float *running_mean, *running_var, *scale, *shift, *mean, *inverse;
+};
+struct AffineBackwardCall {
+    Size channels;
+    double count;
+    const float *of_scale, *of_shift, *mean, *inverse, *weight;
+    float *of_first, *of_second, *of_weight;
+};
+
 // act: its place in `ACTS` of primitives.py. All return 0, or 1 where they don't know it.
 extern "C" {
+
+void senet_affine(const AffineCall* call) {
+    const AffineCall& at = *call;
+    std::vector<double> firsts(at.channels), seconds(at.channels);
+    for (Size image = 0; image < at.images; ++image)
+        for (Size channel = 0; channel < at.channels; ++channel) {
+            firsts[channel] += at.first[image * at.channels + channel];
+            seconds[channel] += at.second[image * at.channels + channel];
+        }
+    for (Size channel = 0; channel < at.channels; ++channel) {
+        const double mean = firsts[channel] / at.count;
+        double variance = seconds[channel] / at.count - mean * mean;
+        variance = variance < 0.0 ? 0.0 : variance;
+        const double inverse = 1.0 / std::sqrt(variance + at.eps);
+        const double scale = inverse * at.weight[channel];
+        at.mean[channel] = mean;
+        at.inverse[channel] = inverse;
+        at.scale[channel] = scale;
+        at.shift[channel] = at.bias[channel] - mean * scale;
+        float& of_mean = at.running_mean[channel];
+        of_mean += at.momentum * (mean + at.centre[channel] - of_mean);
+        float& of_variance = at.running_var[channel];
+        of_variance += at.momentum * (variance * at.count / (at.count - 1.0) - of_variance);
+    }
+}
+
+void senet_affine_backward(const AffineBackwardCall* call) {
+    const AffineBackwardCall& at = *call;
+    for (Size channel = 0; channel < at.channels; ++channel) {
+        const double mean = at.mean[channel], inverse = at.inverse[channel];
+        const double product = at.weight[channel] * inverse;
+        const double of_weight = (at.of_scale[channel] - mean * at.of_shift[channel]) * inverse;
+        const double of_second = of_weight * product * inverse * (-0.5 / at.count);
+        at.of_weight[channel] = of_weight;
+        at.of_second[channel] = of_second;
+        at.of_first[channel] = -product * at.of_shift[channel] / at.count - 2.0 * mean * of_second;
+    }
+}
 
 int senet_moments(const Call* call, int) {
     moments(call->shape, call->x, call->tables.centre, call->one, call->two);

@@ -7,10 +7,10 @@ import logging
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from senet_nas.nn.fused.build import library
-from senet_nas.nn.fused.primitives import ACTS, Kernels
+from senet_nas.nn.fused.primitives import ACTS, Kernels, affine, affine_backward
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,29 @@ class _Call(ctypes.Structure):
     )  # fmt: skip
 
 
+class _Affine(ctypes.Structure):
+    """`AffineCall` of cpu.cpp."""
+
+    _fields_ = (
+        *((name, _Size) for name in ("images", "channels")),
+        *((name, ctypes.c_double) for name in ("count", "eps", "momentum")),
+        *((name, _Pointer) for name in ("first", "second", "weight", "bias", "centre")),
+        *((name, _Pointer) for name in ("running_mean", "running_var")),
+        *((name, _Pointer) for name in ("scale", "shift", "mean", "inverse")),
+    )
+
+
+class _AffineBackward(ctypes.Structure):
+    """`AffineBackwardCall` of cpu.cpp."""
+
+    _fields_ = (
+        ("channels", _Size),
+        ("count", ctypes.c_double),
+        *((name, _Pointer) for name in ("of_scale", "of_shift", "mean", "inverse", "weight")),
+        *((name, _Pointer) for name in ("of_first", "of_second", "of_weight")),
+    )
+
+
 @cache
 def available(dtype: torch.dtype) -> bool:
     """Whether there are kernels for this dtype; the first question may build them. Where there are
@@ -49,9 +72,12 @@ def available(dtype: torch.dtype) -> bool:
     return True
 
 
+_loaded: dict[torch.dtype, ctypes.CDLL] = {}
+
+
 @cache
 def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    return library(_TYPES[dtype])
+    return _loaded.setdefault(dtype, library(_TYPES[dtype]))
 
 
 def _run(
@@ -184,4 +210,54 @@ def _gated(
     return gate, torch.zeros(x.shape[:2]) if pooled is None else pooled
 
 
-KERNELS = Kernels("cpu", _moments, _squeeze, _apply, _reduce, _apply_backward)
+def _affine(
+    first: Tensor, second: Tensor, norm: nn.BatchNorm2d, centre: Tensor, count: int, momentum: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See `primitives.affine`: one call in place of a dozen."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    tensors = norm.weight, norm.bias, centre, norm.running_mean, norm.running_var
+    if not all(map(_is_table, tensors)):
+        return affine(first, second, norm, centre, count, momentum)
+    images, channels = first.shape
+    scale, shift, mean, inverse = made = torch.empty(4, channels).unbind()
+    pointers = (tensor.data_ptr() for tensor in (first, second, *tensors, *made))
+    call = _Affine(images, channels, count, norm.eps, momentum, *pointers)
+    _any_library().senet_affine(ctypes.byref(call))
+    return scale, shift, mean, inverse
+
+
+def _affine_backward(
+    of_scale: Tensor, of_shift: Tensor, mean: Tensor, inverse: Tensor, weight: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `primitives.affine_backward`."""
+    tensors = of_scale, of_shift, mean, inverse, weight
+    if not all(map(_is_table, tensors)):
+        return affine_backward(of_scale, of_shift, mean, inverse, weight, count)
+    of_first, of_second, of_weight = made = torch.empty(3, len(mean)).unbind()
+    pointers = (tensor.data_ptr() for tensor in (*tensors, *made))
+    call = _AffineBackward(len(mean), count, *pointers)
+    _any_library().senet_affine_backward(ctypes.byref(call))
+    return of_first, of_second, of_weight
+
+
+def _is_table(tensor: Tensor) -> bool:
+    return tensor.dtype is torch.float32 and tensor.is_contiguous()
+
+
+@cache
+def _any_library() -> ctypes.CDLL:
+    """One that is built: all have what doesn't depend on the type."""
+    return next(iter(_loaded.values()))
+
+
+KERNELS = Kernels(
+    "cpu",
+    _moments,
+    _squeeze,
+    _apply,
+    _reduce,
+    _apply_backward,
+    _affine,
+    _affine_backward,
+)

@@ -114,3 +114,15 @@ def test_maps_that_hooks_take_away_are_not_held(layout):
     with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda kept: kept):
         y = normalise(x, nn.BatchNorm2d(16), kernels_for(x), act="relu")
     assert y.grad_fn.link.centre.untyped_storage().data_ptr() != there
+
+
+def test_norms_whose_values_lie_apart_in_memory(x):
+    def found():
+        unit = unit_of("basic", "standard").train()
+        for norm in norms(unit):
+            norm.weight = nn.Parameter(torch.linspace(0.5, 1.5, 32)[::2])
+            assert not norm.weight.is_contiguous()
+        unit(x).square().sum().backward()
+        return [p.grad for p in unit.parameters()] + [norm.running_var for norm in norms(unit)]
+
+    same(found)
