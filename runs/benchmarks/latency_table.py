@@ -3,15 +3,15 @@
     python runs/benchmarks/latency_table.py [--space cifar_mobile] [--networks 50] [--threads 1]
 
 Draws random networks of a space, measures each of their distinct parts once as `senet-nas
-latency-table` does, predicts each network by the sum, and measures all of them whole, twice, taking
-turns. Prints one JSON line: Kendall's tau-b and the median and largest relative error of the
-predictions, the median ratio of predicted to measured (its distance from 1 is what all are off by),
-the same tau and median error between the two measurements (`again_…`: a prediction can hardly be
-nearer to a measurement than another measurement is), the least and the largest latency, how many
-parts there were, and seconds. `--out` keeps the table, and goes on with it. `--clock cpu` counts
-the process's CPU time, for a machine that does other things as well; `--together` lets parts and
-networks take turns in the same rounds, so that a machine that is slower by the minute doesn't count
-as an error.
+latency-table` does, predicts each network by the sum, and measures all of them whole, twice (built
+twice), taking turns. Prints one JSON line: Kendall's tau-b and the median and largest relative
+error of the predictions, the median ratio of predicted to measured (its distance from 1 is what all
+are off by), the same tau and median error between the two measurements (`again_…`: a prediction can
+hardly be nearer to a measurement than another measurement is), the least and the largest latency,
+how many parts there were, and seconds. `--out` keeps the table, and goes on with it. `--clock cpu`
+counts the process's CPU time, for a machine that does other things as well; `--together` lets parts
+and networks take turns in the same rounds, so that a machine that is slower by the minute doesn't
+count as an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from scipy.stats import kendalltau  # noqa: E402
 
 from search_space import load  # noqa: E402
 from senet_nas.latency import LatencyTable, conditions_here, drawn, measured  # noqa: E402
-from senet_nas.latency.parts import chains_of, timed  # noqa: E402
+from senet_nas.latency.table import parts_and_others  # noqa: E402
 from senet_nas.nn import build_network  # noqa: E402
 
 CLASSES = 10
@@ -63,18 +63,17 @@ def main() -> None:
     networks = list(drawn(space, options.networks, options.seed))
     began = time.perf_counter()
     new = table.missing(networks)
-    whole = [[(build_network(network, CLASSES, size), (3, size, size))] for network in networks]
+    whole = [
+        [(build_network(network, CLASSES, size), (3, size, size))]
+        for _ in range(2)
+        for network in networks
+    ]
     if options.together:
-        chains = [chain for group in chains_of(new) for chain in group]
-        times = measured(
-            [*(list(map(timed, chain)) for chain in chains), *whole, *whole], conditions
-        )
-        for chain, found in zip(chains, times, strict=False):
-            table.parts |= {part.key: ms for part, ms in zip(chain, found, strict=True)}
-        times = times[len(chains) :]
+        parts, times = parts_and_others(new, whole, conditions)
+        table.parts |= parts
     else:
         table.measure(new)
-        times = measured([*whole, *whole], conditions)
+        times = measured(whole, conditions)
     if options.out:
         table.write(options.out)
     first, second = [

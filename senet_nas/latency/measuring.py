@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from search_space import SE, Block, InputError, SearchSpace
 from senet_nas.nn.network import build_block
@@ -95,8 +95,9 @@ def measured(chains: Sequence[Sequence[Timed]], timing: Timing) -> list[list[flo
     """Milliseconds of an inference of each module (channels_last, evaluation mode), by chain.
 
     Chains take turns; the modules of one run one after another, as a network's blocks do, each on
-    images of its own. Each figure is a median of rounds, on a CPU of those in which no other
-    process came between (what is in the caches is then the other's), where these are a few.
+    what the one before it made where that has the shape. Each figure is a median of rounds, on a
+    CPU of those in which no other process came between (what is in the caches is then the other's),
+    where these are a few.
     """
     device = torch.device(timing.device)
     bf16 = timing.precision == "bf16"
@@ -118,8 +119,9 @@ def _run(chain: Sequence[_Turn], opening: _Turn | None, *, counts: bool) -> None
     if opening is not None:
         os.sched_yield()  # who waits for the processor has it now, and not in the middle
         opening.run(counts=False)  # and PyTorch is in the caches again
+    output: Tensor | None = None
     for turn in chain:
-        turn.run(counts)
+        output = turn.run(counts, output)
 
 
 def _opening() -> nn.Module:
@@ -140,16 +142,18 @@ class _Turn:
         self._clock = CLOCKS[timing.clock]
         self._runs: list[tuple[bool, float]] = []  # whether interrupted, seconds
 
-    def run(self, counts: bool) -> None:
-        """Once."""
-        self._images.mul_(1)  # the block before has just written it: it is in the cache
+    def run(self, counts: bool, given: Tensor | None = None) -> Tensor:
+        """Once. given: what it reads where the shape is right."""
+        if given is None or given.shape != self._images.shape:
+            given = self._images.mul_(1)  # as if just written: it is in the cache
         self._wait()
         interruptions, began = _interruptions(), self._clock()
-        self._module(self._images)
+        output: Tensor = self._module(given)
         self._wait()
         seconds = self._clock() - began
         if counts:
             self._runs.append((_interruptions() > interruptions, seconds))
+        return output
 
     def _wait(self) -> None:
         if self._images.is_cuda:

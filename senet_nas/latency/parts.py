@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -14,8 +13,6 @@ from search_space import Architecture, Block, Blueprint, Head, InputError, Stage
 from search_space.values import block_to_data
 from senet_nas.latency.measuring import Timed
 from senet_nas.nn.network import Map, build_block, build_classifier, initialise, map_after
-
-IN_CHAIN, CHAINS = 12, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,11 @@ class Part:
     def key(self) -> str:
         """The part's name in a table."""
         return _key(self)
+
+    @property
+    def after(self) -> Map | None:
+        """The map that it makes, where there is one."""
+        return None if self.block is None else map_after(self.block, self.before)
 
 
 def parts_of(network: Blueprint, image_size: int, classes: int) -> Iterator[Part]:
@@ -84,17 +86,6 @@ def timed(part: Part) -> Timed:
         module = _Classifier(build_classifier(network, width, part.classes))
     initialise(module)
     return module, part.before
-
-
-def chains_of(parts: Sequence[Part]) -> Iterator[list[list[Part]]]:
-    """Parts as they are measured: groups of chains that take turns. A chain has about as many
-    parts as a network, from large maps to small ones."""
-    running = sorted(parts, key=lambda p: (-p.before[1], p.before[0], p.block is None))
-    groups = math.ceil(len(running) / (IN_CHAIN * CHAINS))
-    for start in range(groups):
-        group = running[start::groups]
-        chains = math.ceil(len(group) / IN_CHAIN)
-        yield [group[number::chains] for number in range(chains)]
 
 
 class _Classifier(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,16 +16,19 @@ import numpy as np
 
 from search_space import Blueprint, InputError, SearchSpace
 from senet_nas.data.files import write_atomically
+from senet_nas.latency.chains import chains_of, groups_of
 from senet_nas.latency.measuring import (
     OF_TIMING,
     Conditions,
+    Timed,
     Timing,
     conditions_here,
     measured,
 )
-from senet_nas.latency.parts import Part, chains_of, parts_of, timed
+from senet_nas.latency.parts import Part, parts_of, timed
 
 FORMAT = 1
+COPIES = 3  # of each part that are measured
 
 
 @dataclass(slots=True)
@@ -94,12 +98,12 @@ class LatencyTable:
         """Measure parts, and add them. advance: told how many are done, of how many. save: called
         after each group of them."""
         done = 0
-        for group in chains_of(parts):
+        for group in groups_of(parts):
             began = time.perf_counter()
             self.parts |= measured_parts(group, self.conditions)
             self.seconds += time.perf_counter() - began
             save()
-            done += sum(map(len, group))
+            done += len(group)
             advance(done, len(parts))
 
     def write(self, path: Path) -> None:
@@ -132,11 +136,25 @@ class LatencyTable:
                 )
 
 
-def measured_parts(chains: Sequence[Sequence[Part]], timing: Timing) -> dict[str, float]:
-    """Milliseconds of each part by its key, of chains that take turns."""
-    times = measured([[timed(part) for part in chain] for chain in chains], timing)
-    pairs = zip(itertools.chain(*chains), itertools.chain(*times), strict=True)
-    return {part.key: milliseconds for part, milliseconds in pairs}
+def measured_parts(parts: Sequence[Part], timing: Timing) -> dict[str, float]:
+    """Milliseconds of each part by its key: the mean over a few modules of it, each in another
+    chain, since where in memory a module and its maps lie makes some 5% of difference."""
+    return parts_and_others(parts, [], timing)[0]
+
+
+def parts_and_others(
+    parts: Sequence[Part], others: Sequence[Sequence[Timed]], timing: Timing
+) -> tuple[dict[str, float], list[list[float]]]:
+    """The same, and what is measured in the same rounds as the parts."""
+    chains = [chain for copy in range(COPIES) for chain in chains_of(parts, copy)]
+    of_parts = [[timed(part) for part in chain] for chain in chains]
+    times = measured([*of_parts, *others], timing)
+    found: dict[str, list[float]] = {}
+    pairs = zip(itertools.chain(*chains), itertools.chain(*times[: len(chains)]), strict=True)
+    for part, milliseconds in pairs:
+        found.setdefault(part.key, []).append(milliseconds)
+    means = {key: statistics.mean(each) for key, each in found.items()}
+    return means, times[len(chains) :]
 
 
 def open_or_new(path: Path, space: SearchSpace, given: Mapping[str, Any]) -> LatencyTable:
@@ -166,7 +184,7 @@ def expected_seconds(parts: Sequence[Part], conditions: Conditions, sampled: int
     if not parts:
         return 0.0
     some = parts[:: max(1, len(parts) // sampled)][:sampled]
-    measured_parts([some[:1]], replace(conditions, repeats=1))  # kernels are built on first use
+    measured_parts(some[:1], replace(conditions, repeats=1))  # kernels are built on first use
     began = time.perf_counter()
-    measured_parts([some], conditions)
+    measured_parts(some, conditions)
     return (time.perf_counter() - began) / len(some) * len(parts)
