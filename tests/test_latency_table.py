@@ -1,12 +1,21 @@
 """`senet-nas latency-table`: what is measured, kept, gone on with, and predicted."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from commands import refused, senet_nas
 
 from search_space import InputError, load, published
-from senet_nas.latency import LatencyTable, conditions_here, drawn, measure_latencies, parts_of
+from senet_nas.latency import (
+    LatencyTable,
+    conditions_here,
+    drawn,
+    measure_latencies,
+    parts_of,
+    parts_of_space,
+)
+from senet_nas.latency.chains import IN_CHAIN, chains_of
 
 FEW = ("latency-table", "cifar_tiny", "--threads", 1, "--repeats", 1, "--image-size", 16)
 
@@ -91,6 +100,16 @@ def test_a_dry_run_estimates_and_writes_nothing(tmp_path):
 def test_other_conditions_do_not_go_into_a_table(table):
     message = refused(*FEW, "--networks", 2, "--out", table, "--batch-size", 2)
     assert "was measured with batch_size 1, not 2" in message
+
+
+def test_parts_are_measured_behind_others_that_make_what_they_read():
+    parts = list(parts_of_space(load("cifar_tiny"), 16, 10).values())
+    chains = chains_of(parts, 0)
+    assert sorted(p.key for chain in chains for p in chain) == sorted(p.key for p in parts)
+    assert max(map(len, chains)) <= IN_CHAIN
+    pairs = [pair for chain in chains for pair in pairwise(chain)]
+    assert sum(a.after == b.before for a, b in pairs) > len(pairs) / 2
+    assert chains_of(parts, 1) != chains
 
 
 def test_what_is_no_table_is_refused(tmp_path):
