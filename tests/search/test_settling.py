@@ -6,7 +6,6 @@ import pytest
 from commands import senet_nas
 
 from search_space import SearchSpace, load
-from search_space.errors import RunError
 from senet_nas.search import RunFolder, load_run_file, settling, split
 from senet_nas.search.split import Split, Training, best_split, measured_splits, possible_splits
 
@@ -43,8 +42,8 @@ def test_nothing_is_left_to_the_machine_and_a_resume_may_leave_it(run):
 
 def test_the_file_that_left_it_open_goes_on_with_what_was_settled(finished, folder, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "copy")
-    more = ("--set", "resources.cpus_per_trial=auto", "--set", "budget.trials=11")
-    done = senet_nas("search", "run.toml", "--out", copy, "--resume", *more)
+    left_open = ("--set", "resources.cpus_per_trial=auto")
+    done = senet_nas("search", "run.toml", "--out", copy, "--resume", *left_open)
     assert done.status == 0, done.stderr
     assert RunFolder.open(copy).run_file().resources.cpus_per_trial == 1
 
@@ -74,11 +73,6 @@ def test_splits_are_measured_by_workers_side_by_side():
     found = measured_splits(training, [Split(1, 1), Split(2, 1)], seconds=0.1)
     assert [(each.workers, each.cpus) for each in found] == [(1, 1), (2, 1)]
     assert all(each.images_per_second > 0 for each in found)
-
-
-def test_workers_that_fail_are_named(monkeypatch):
-    with pytest.raises(RunError, match="split of cores"):
-        measured_splits(Training("{}", 16, 3, 8, "fp32"), [Split(1, 1)], seconds=0.1)
 
 
 @pytest.mark.parametrize(
