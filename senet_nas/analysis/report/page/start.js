@@ -16,12 +16,13 @@ function next() {
     start();
     later(next);
   } else {
-    document.documentElement.dataset.ready = "yes";
+    document.documentElement.dataset.ready = Math.round(performance.now()); // ms since it was asked for
     later(drawInTime);
   }
 }
 document.addEventListener("DOMContentLoaded", () => {
   startFrontPlot();
+  document.documentElement.dataset.front = Math.round(performance.now());
   later(next);
 });
 window.addEventListener("hashchange", () => select(askedFor()));
