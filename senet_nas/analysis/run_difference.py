@@ -18,7 +18,7 @@ from senet_nas.analysis.run_view import RunView
 
 # Sections that say how a score comes about. Scores of runs that differ there are of other scales.
 SCORING = ("evaluation", "fidelity", "supernet", "filter")
-NOT_SCORING = ("evaluation.seed",)
+NOT_SCORING = ("evaluation.seed", "supernet.trust.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _settings(run: RunView) -> dict[str, Any]:
 
 
 def _scores(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in SCORING and name not in NOT_SCORING
+    return name.split(".", maxsplit=1)[0] in SCORING and not name.startswith(NOT_SCORING)
 
 
 def _fronts(first: RunView, second: RunView) -> tuple[Front, Front]:

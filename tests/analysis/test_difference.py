@@ -114,6 +114,23 @@ def test_runs_share_the_reference_point(tmp_path, images, candidates):
     assert "700" in shown
 
 
+def test_what_a_supernet_was_held_against_changes_no_score(tmp_path, images, candidates):
+    _, plain, _ = candidates
+    a, b = (
+        run_of(
+            tmp_path / str(trusted),
+            images,
+            [(50, 10)],
+            [plain],
+            sets=["supernet.epochs=2", f"supernet.trust.candidates={trusted}"],
+        )
+        for trusted in (0, 20)
+    )
+    data = senet_nas("diff", a, b, "--json").data()
+    assert data["settings"] == {"supernet.trust.candidates": [0, 20]}
+    assert data["scored_otherwise"] == []
+
+
 def test_a_run_differs_from_itself_in_nothing(tmp_path, images, candidates):
     _, plain, other = candidates
     a = run_of(tmp_path / "a", images, [(50, 10), (40, 5)], [plain, other])
