@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from search_space import SE, Block, InputError, SearchSpace
+from senet_nas.latency.memory import keep_freed_memory
 from senet_nas.nn.network import build_block
 
 WARM_UP = 3  # rounds that aren't counted
@@ -97,8 +98,9 @@ def measured(chains: Sequence[Sequence[Timed]], timing: Timing) -> list[list[flo
     Chains take turns; the modules of one run one after another, as a network's blocks do, each on
     what the one before it made where that has the shape. Each figure is a median of rounds, on a
     CPU of those in which no other process came between (what is in the caches is then the other's),
-    where these are a few.
+    where these are a few. Freed memory is kept (`keep_freed_memory`).
     """
+    keep_freed_memory()
     device = torch.device(timing.device)
     bf16 = timing.precision == "bf16"
     before = torch.get_num_threads()

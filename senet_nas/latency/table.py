@@ -27,7 +27,7 @@ from senet_nas.latency.measuring import (
 )
 from senet_nas.latency.parts import Part, parts_of, timed
 
-FORMAT = 1
+FORMAT = 2
 COPIES = 3  # of each part that are measured
 
 
