@@ -30,6 +30,7 @@ from senet_nas.search.toml_file import (
 from senet_nas.training import load_recipe
 from strategies import make_strategy, strategy_settings
 
+Precision = Literal["auto", "bf16", "fp32"] | None
 MEASURED = ("accuracy", "top5", "loss")
 
 
@@ -135,7 +136,8 @@ class RunFile(Section):
 
         Raises `InputError` naming the section where it is not the same.
         """
-        other = other.settled(self.evaluation.precision, self.resources.cpus_per_trial)
+        of_supernet = None if self.supernet is None else self.supernet.precision
+        other = other.settled(self.evaluation.precision, self.resources.cpus_per_trial, of_supernet)
         means: dict[str, Any] = {"budget": other.budget, "resources": other.resources}
         if self.supernet is not None and other.supernet is not None:
             trust = {"trust": other.supernet.trust}
@@ -156,14 +158,17 @@ class RunFile(Section):
         return load_recipe(self.evaluation.recipe, overrides).precision == "auto"
 
     def settled(
-        self, precision: Literal["auto", "bf16", "fp32"] | None, cpus: int | Literal["auto"]
+        self, precision: Precision, cpus: int | Literal["auto"], of_supernet: Precision
     ) -> RunFile:
-        """The same run with these in place of what it leaves to the machine."""
+        """The same run with these in place of what it leaves to the machine. precision: of
+        candidates; of_supernet: of the supernet's training."""
         changed: dict[str, Any] = {}
         if self.leaves_precision:
             changed["evaluation"] = self.evaluation.model_copy(update={"precision": precision})
         if self.resources.cpus_per_trial == "auto":
             changed["resources"] = self.resources.model_copy(update={"cpus_per_trial": cpus})
+        if self.supernet is not None and self.supernet.recipe_in_full().precision == "auto":
+            changed["supernet"] = self.supernet.model_copy(update={"precision": of_supernet})
         return self.model_copy(update=changed)
 
     def to_toml(self) -> str:

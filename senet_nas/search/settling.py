@@ -7,6 +7,7 @@ import logging
 import os
 import statistics
 import sys
+from typing import Literal
 
 import torch
 
@@ -35,13 +36,14 @@ def settled(run: RunFile, num_classes: int) -> RunFile:
     are one.
     """
     if os.environ.get("RAY_ADDRESS"):
-        return run.settled("auto", 1)
+        return run.settled("auto", 1, "auto")
     device = torch.device("cuda" if run.resources.gpus_per_trial else "cpu")
     is_bf16 = resolve_precision("auto", device) == torch.bfloat16
-    run = run.settled("bf16" if is_bf16 else "fp32", run.resources.cpus_per_trial)
+    precision: Literal["bf16", "fp32"] = "bf16" if is_bf16 else "fp32"
+    run = run.settled(precision, run.resources.cpus_per_trial, precision)
     if run.resources.cpus_per_trial != "auto":
         return run
-    return run.settled(run.evaluation.precision, _cpus(run, num_classes))
+    return run.settled(precision, _cpus(run, num_classes), precision)
 
 
 def _cpus(run: RunFile, num_classes: int) -> int:

@@ -31,11 +31,13 @@ def test_a_short_search_settles_without_measuring(finished):
     assert run.evaluation.precision == "fp32"
 
 
-def test_nothing_is_left_to_the_machine_and_a_resume_may_leave_it(run):
+def test_nothing_is_left_to_the_machine_and_a_resume_may_leave_it(run, folder):
+    run = load_run_file(folder.path / "run.toml", ["supernet.strategy=sandwich"])
     settled = settling.settled(run, 3)
     assert run.leaves_precision
     assert settled.evaluation.precision in ("bf16", "fp32")
     assert settled.resources.cpus_per_trial == 1
+    assert settled.supernet.precision == settled.evaluation.precision
     assert settled.with_means_of(run) == settled
     assert settling.settled(settled, 3) == settled
 
