@@ -70,7 +70,7 @@ def step_bytes(network: Any, batch: int, size: int) -> int:
 
 
 def sampled(space: str, options: argparse.Namespace) -> dict[str, list[Candidate]]:
-    """Candidates spread over MACs, and candidates that differ in SE alone."""
+    """Of the samples wanted: candidates spread over MACs, and candidates that differ in SE alone."""
     from senet_nas.search.weight_sharing import trust
 
     run = parts.run_file(space, options)
@@ -78,7 +78,8 @@ def sampled(space: str, options: argparse.Namespace) -> dict[str, list[Candidate
     alone = run.model_copy(update={"supernet": None})
     drawn = trust._drawn(alone, opened, 10, options.networks, parts.SEED, over_cost=True)
     plan = trust._with_se(trust.Plan(sample=drawn), opened, options.networks, alone, 10)
-    return {"all": list(plan.sample), "se": list(plan.se)}
+    both = {"all": list(plan.sample), "se": list(plan.se)}
+    return {name: both[name] for name in options.samples}
 
 
 def correlations(options: argparse.Namespace) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def correlations(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _distinct(groups: dict[str, list[Candidate]]) -> list[Candidate]:
-    return list(dict.fromkeys([*groups["all"], *groups["se"]]))
+    return list(dict.fromkeys(candidate for group in groups.values() for candidate in group))
 
 
 def compared(
@@ -159,6 +160,7 @@ def main() -> None:
     """Parse, measure, print one JSON line."""
     parser = parts.options_of(__doc__, ["cifar_mobile", "cifar_residual"], 15)
     parser.add_argument("--networks", type=int, default=20, help="of each sample")
+    parser.add_argument("--samples", nargs="+", choices=["all", "se"], default=["all", "se"])
     parser.add_argument("--repeats", type=int, default=1, help="trainings of each, by other seeds")
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
