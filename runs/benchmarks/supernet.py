@@ -70,7 +70,7 @@ def step_bytes(network: Any, batch: int, size: int) -> int:
 
 
 def sampled(space: str, options: argparse.Namespace) -> dict[str, list[Candidate]]:
-    """Of the samples wanted: candidates spread over MACs, and candidates that differ in SE alone."""
+    """Candidates spread over MACs, and candidates that differ in SE alone; those wanted."""
     from senet_nas.search.weight_sharing import trust
 
     run = parts.run_file(space, options)
