@@ -89,16 +89,16 @@ def load_fronts(views: Sequence[RunView], random: RunView | None = None) -> list
             RunFront(
                 view,
                 front,
-                _null_models(view, front),
+                null_models_or_fault(view, front),
                 None if against is None else random_search(view, against, front, beside),
             )
         )
     return found
 
 
-def _null_models(view: RunView, front: Front) -> NullModels:
-    """With the reason where they can't be had, such as images that lie no more where they did: a
-    front is to be seen all the same."""
+def null_models_or_fault(view: RunView, front: Front) -> NullModels:
+    """The null models of a run's front. The reason where they can't be had, such as images that lie
+    no more where they did: a front is to be seen all the same."""
     try:
         return null_models(view, front)
     except InputError as error:

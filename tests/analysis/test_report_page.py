@@ -103,6 +103,25 @@ def test_its_data_are_the_runs(run):
     )
 
 
+def test_null_models_are_those_of_front(run):
+    told = senet_nas("front", run, "--json").data()["null_models"]
+    twins = [twin for twin in told["twins"] if twin["trained"] is None]
+    lines = [
+        {"architecture": twin["architecture"], "scores": {**twin["costs"], "accuracy": 30.0}}
+        for twin in twins[:2]
+    ]
+    (run / "nulls.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    told = senet_nas("front", run, "--json").data()["null_models"]
+    data = Page(report(run)).data["nulls"]
+    volumes = [kind["hypervolume"] for kind in data["kinds"]]
+    assert volumes == [kind["hypervolume"] for kind in told["hypervolumes"].values()]
+    points = [point for kind in data["kinds"] for point in kind["points"]]
+    assert [point["accuracy"] for point in points if point["of"] == twins[0]["of"]] == [30.0] * 2
+    untrained = {twin["architecture"] for twin in told["twins"] if twin["trained"] is None}
+    assert data["untrained"] == len(untrained)
+    assert data["command"] == f"senet-nas front {run} --train-null"
+
+
 def test_costs_of_blocks_add_up_to_those_of_the_network(run):
     data = Page(report(run)).data
     nets, scores = data["networks"], data["trials"]["scores"]

@@ -11,6 +11,7 @@ from senet_nas.analysis.report.effects import effects
 from senet_nas.analysis.report.facts import facts
 from senet_nas.analysis.report.gates import gates
 from senet_nas.analysis.report.networks import network_tables
+from senet_nas.analysis.report.nulls import nulls
 from senet_nas.analysis.report.peers import Company
 from senet_nas.analysis.report.se_map import se_map
 from senet_nas.analysis.report.trial_columns import trial_columns
@@ -46,6 +47,7 @@ def gather(
         **trial_columns(view, front),
         "volume": volume_curve(view.records, view.comparable, view.objectives, front.reference),
         "peers": company.peers(front) if front.points else [],
+        "nulls": nulls(view, front) if front.points else {"fault": "no trial has finished"},
         "gates": gates(view.folder, gates_files),
         "trust": trust(view.folder),
         **facts(view.folder),

@@ -77,6 +77,19 @@ function peerTraces(x, y) {
   }));
 }
 
+// Null models that are trained: the front's networks with SE nowhere, everywhere, late only.
+function nullTraces(x, y) {
+  const symbols = ["triangle-down-open", "triangle-up-open", "triangle-right-open"];
+  return nullKinds.map((kind, n) => {
+    const points = kind.points.filter((scores) => x.name in scores && y.name in scores);
+    return {
+      type: "scatter", mode: "markers", name: kind.label, x: points.map((scores) => scores[x.name] / x.unit), y: points.map((scores) => scores[y.name] / y.unit),
+      text: points.map((scores) => `${kind.label}, of trial ${scores.of}`), hovertemplate: "%{text}<br>%{x:.5~g}, %{y:.5~g}<extra></extra>",
+      marker: { color: colour("class-" + (n + 2)), size: 9, symbol: symbols[n] },
+    };
+  }).filter((trace) => trace.x.length);
+}
+
 function frontContent() {
   const { x, y } = chosenAxes;
   const trace = (name, which, extra) => ({
@@ -88,6 +101,7 @@ function frontContent() {
   const traces = [
     trace("all trials", all.rows, { marker: all.marker }),
     ...peerTraces(x, y),
+    ...nullTraces(x, y),
     trace("front", own, {
       mode: "lines+markers",
       line: { color: colour("accent"), width: 1.5 }, marker: { color: colour("accent"), size: 10 },

@@ -1,5 +1,6 @@
 // Hypervolume of the front as the search went on, and of the runs that it is held against.
 const PACES = { evaluations: "evaluations", device_seconds: "device-seconds", seconds: "seconds of the run" };
+const nullKinds = data.nulls.kinds || [];
 const peerInk = (peer, n) => (peer.kind === "random" ? "cloud" : "class-" + (2 + (n % 4)));
 const peerName = (peer) => (peer.kind === "random" ? "random search: " : "") + peer.name;
 
@@ -34,15 +35,15 @@ function startVolume() {
   const among = data.peers.length ? "of all these runs together" : "of this run";
   at("volume-note").textContent = `To the reference point ${reference}: the worst of each objective among the finished trials ${among}, ` +
     "so that numbers from elsewhere can't be held against these. Device-seconds are those of training and scoring, of all workers together.";
-  if (data.peers.length) {
-    const rows = [[`${data.name} (this run)`, number(data.hypervolume, 6), "–", ""],
-      ...data.peers.map((peer) => [peerName(peer), number(peer.hypervolume, 6), equalText(peer),
-        peer.otherwise.length ? "can't be compared: " + peer.otherwise.join("; ") : ""])];
-    at("volume-note").after(scrolled("Hypervolumes", make("table", {},
-      ...table(["run", "hypervolume in the end", "at equal budget", ""], rows, ["text wrap", "", "", "text wrap"]))));
-  } else {
-    at("volume-note").prepend(`In the end ${number(data.hypervolume, 6)}. `);
-    at("volume-note").append(" To see random search or other runs beside it: ", make("code", {}, "senet-nas report … --random DIR --beside DIR"), ".");
-  }
+  const rows = [[`${data.name} (this run)`, number(data.hypervolume, 6), "–", ""],
+    ...data.peers.map((peer) => [peerName(peer), number(peer.hypervolume, 6), equalText(peer),
+      peer.otherwise.length ? "can't be compared: " + peer.otherwise.join("; ") : ""]),
+    ...nullKinds.map((kind) => ["its networks with " + kind.label, number(kind.hypervolume, 6), "–",
+      `${kind.networks} networks that have scores; of ${kind.twins} derived from the front ${kind.trained} are trained`])];
+  at("volume-note").after(scrolled("Hypervolumes", make("table", {},
+    ...table(["", "hypervolume in the end", "at equal budget", ""], rows, ["text wrap", "", "", "text wrap"]))),
+  make("p", { class: "note" }, data.nulls.fault ? `No null models: ${data.nulls.fault}. ` : "",
+    data.nulls.untrained ? [`${data.nulls.untrained} null models are not trained: `, make("code", {}, data.nulls.command), ". "] : "",
+    data.peers.length ? "" : ["Random search or other runs beside it: ", make("code", {}, "senet-nas report … --random DIR --beside DIR"), "."]));
   plot("volume-plot", volumeContent);
 }
