@@ -4,7 +4,7 @@ const drawn = new Map();
 const PRINTED_WIDTH = 640; // pixels: paper is narrower than most windows
 let isPrinted = false;
 
-function layout(extra) {
+function layout(extra, plane) {
   const axis = { gridcolor: colour("line"), linecolor: colour("line"), zeroline: false, automargin: true };
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -14,7 +14,7 @@ function layout(extra) {
     hovermode: "closest",
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("cloud"), activecolor: colour("accent") },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-    ...(isPrinted ? { width: PRINTED_WIDTH, autosize: false } : { autosize: true }),
+    ...(isPrinted ? { width: PRINTED_WIDTH, height: plane.clientHeight, autosize: false } : { autosize: true }),
     ...extra,
     ...Object.fromEntries(axesOf(extra).map((name) => [name, { ...axis, ...extra[name] }])),
   };
@@ -57,7 +57,7 @@ function draw(id) {
   const { traces, view } = drawn.get(id)();
   const displayModeBar = at(id).clientWidth > 500 ? "hover" : false; // else it lies over the legend
   const config = { responsive: true, displayModeBar, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "sendChartToCloud"] };
-  Plotly.react(at(id), traces, layout(view), config);
+  Plotly.react(at(id), traces, layout(view, at(id)), config);
   if (clickable.delete(id)) at(id).on("plotly_click", (event) => select(event.points[0].customdata));
 }
 
