@@ -41,6 +41,7 @@ function startGates() {
 
 function drawGates(network) {
   at("gates-note").textContent = `${network.name}: ${network.images} ${network.split} images, top-1 ${number(network.top1)}%. ` + GATE_KINDS[gateKind][1];
+  gateRows(network); // before it is drawn, so that nothing moves then
   plot("gates-channels", () => channelsContent(network));
   for (const [kind, content] of [["shares", sharesContent], ["ends", endsContent], ["lost", lostContent]]) {
     at("gates-" + kind).style.height = 90 + 22 * network.blocks.length + "px";
@@ -57,9 +58,15 @@ function drawGates(network) {
 
 const gateColumns = () => Math.min(4, Math.max(1, Math.floor((isPrinted ? PRINTED_WIDTH : at("gates-body").clientWidth) / PANEL_WIDTH)));
 
-function channelsContent(network) {
-  const columns = gateColumns(), rows = Math.ceil(network.blocks.length / columns);
+// How many rows of panels there are, for which room is made.
+function gateRows(network) {
+  const rows = Math.ceil(network.blocks.length / gateColumns());
   at("gates-channels").style.height = rows * PANEL_HEIGHT + HEAD_HEIGHT + "px";
+  return rows;
+}
+
+function channelsContent(network) {
+  const columns = gateColumns(), rows = gateRows(network);
   const view = {
     grid: { rows, columns, pattern: "independent", xgap: 0.12, ygap: 0.38 }, annotations: [], hovermode: "x",
     legend: { orientation: "h", x: 0, y: 1, yref: "container", yanchor: "top" }, margin: { l: 40, r: 8, t: 60, b: 30 },
