@@ -2,7 +2,7 @@
 
     python runs/benchmarks/supernet.py --data cifar10-jpeg.tar.xz --device cuda --jobs 8
 
-For each space: a supernet is trained (the sandwich), and networks are both scored in it and trained
+For each space: a supernet is trained, and networks are both scored in it and trained
 alone: some spread over the range of MACs, and some that differ in SE alone (one trunk). One JSON
 line: Kendall's tau of each with its 95% interval, beside that of MACs alone (and, with --repeats 2,
 that of one training alone with another); the seconds of each part; and the memory of a supernet's

@@ -179,7 +179,7 @@ def volume(scores: Sequence[dict[str, float]], beside: Sequence[dict[str, float]
 
 def main() -> None:
     """Parse, measure, print one JSON line."""
-    parser = parts.options_of(__doc__, ["cifar_tiny"], 6)
+    parser = parts.options_of(__doc__, ["cifar_tiny"], 26)
     parser.add_argument("--race", type=float, default=3600, help="seconds of multi-trial search")
     parser.add_argument("--score-seconds", type=float, default=60, help="of search in the supernet")
     parser.add_argument("--finalists", type=int, default=6)

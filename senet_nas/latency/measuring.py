@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from search_space import SE, Block, InputError, SearchSpace
-from senet_nas.latency.memory import keep_freed_memory
+from senet_nas.nn.freed_memory import keep_freed_memory
 from senet_nas.nn.network import build_block
 
 WARM_UP = 3  # rounds that aren't counted

@@ -50,7 +50,7 @@ class SupernetSection(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
-    strategy: str = "sandwich"
+    strategy: str = "single_path"
     recipe: str = "supernet"
     epochs: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=2)

@@ -14,6 +14,7 @@ from search_space.errors import InputError
 from senet_nas.data import RGB, ImageSet
 from senet_nas.data.batches import Batch
 from senet_nas.data.memory import MemoryTestBatches
+from senet_nas.nn.freed_memory import keep_freed_memory
 from senet_nas.training.device import as_device
 from senet_nas.training.group import ALONE, Group
 from senet_nas.training.precision import mixed_precision, resolve_precision
@@ -67,6 +68,8 @@ def evaluate_on(
     images and `NonFiniteLossError` where logits are not finite.
     """
     device = as_device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     was_training = network.training
     network.to(device).to(memory_format=torch.channels_last).eval()
     dtype = resolve_precision(precision, device)

@@ -21,6 +21,7 @@ from search_space.errors import InputError
 from senet_nas.data import RGB, ImageSet
 from senet_nas.data.batches import Batches
 from senet_nas.data.memory import MemoryBatches
+from senet_nas.nn.freed_memory import keep_freed_memory
 from senet_nas.training.averaging import make_average
 from senet_nas.training.device import as_device
 from senet_nas.training.epoch import state_of, train_epoch
@@ -123,6 +124,8 @@ def train_on(
             f"a batch of {recipe.batch_size} images of {batches.count} leaves some of "
             f"{group.size} workers without any"
         )
+    if device.type == "cpu":
+        keep_freed_memory()
     network.to(device).to(memory_format=torch.channels_last)
     if state is not None:
         network.load_state_dict(state.weights)

@@ -172,7 +172,7 @@ def test_a_supernet_that_has_seen_the_validation_images_is_refused(
     ("change", "named"),
     [
         ("supernet.strategy=nope", "allowed: "),
-        ("supernet.sampling=fair", "supernet: key"),
+        ("supernet.distil=false", "supernet: key"),
         ("supernet.checkpoint=nowhere.safetensors", "no such supernet"),
         ("supernet.trust.candidates=5", "at least 20"),
         ("supernet.targets=[1e6]", "supernet.targets goes with darts"),
@@ -185,7 +185,7 @@ def test_mistakes_are_one_line(images, tmp_path, change, named):
     run = write(tmp_path / "run.toml", images)
     done = senet_nas("search", run, "--out", tmp_path / "o", "--set", change)
     assert done.status == 2
-    assert named in one_error(done.stderr.replace("training the supernet: sandwich\n", ""))
+    assert named in one_error(done.stderr.replace("training the supernet: single_path\n", ""))
     assert not (tmp_path / "o").exists()
 
 

@@ -13,7 +13,7 @@ NEVER = 2**31 - 1
 @cache
 def keep_freed_memory() -> bool:
     """Have glibc keep for this process what it would hand back to the operating system; whether
-    it does.
+    it does. A process then holds the most that it has needed.
 
     By default it maps large blocks anew and trims the heap, by rules that depend on what else was
     allocated: of one block in two processes, or in two places of one, the pages are new in one case
