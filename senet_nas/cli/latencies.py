@@ -6,16 +6,13 @@ import sys
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from senet_nas.cli.app import app
 from senet_nas.cli.options import Json
 from senet_nas.cli.output import counted_progress, show_values
-
-if TYPE_CHECKING:
-    from search_space import SearchSpace
 
 
 class Precision(Enum):
@@ -78,9 +75,10 @@ def latency_table(
     """Measure each distinct block of a space's networks once, to predict latency by their sum."""
     from search_space import InputError
     from senet_nas.latency import drawn, expected_seconds, open_or_new, parts_of_space
+    from senet_nas.search.tabled_latency import named_for_table
     from senet_nas.training.device import as_device
 
-    space, of_run, path = _named(name)
+    space, of_run, path = named_for_table(name)
     path = out or path
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder")
@@ -118,20 +116,3 @@ def latency_table(
     found["seconds"] = round(table.seconds, 1)
     show_values(f"latency table of {space.name}", found, as_json)
     print(f"written: {path}", file=sys.stderr)
-
-
-def _named(name: str) -> tuple[SearchSpace, dict[str, Any], Path]:
-    """A space, the conditions that a run file sets, and where the table goes."""
-    from search_space import load
-
-    if not name.endswith(".toml"):
-        space = load(name)
-        return space, {}, Path(f"latency_{name}.json")
-    from senet_nas.data import load_images
-    from senet_nas.search import load_run_file
-
-    run = load_run_file(Path(name))
-    size, own = run.evaluation.image_size, run.evaluation.latency_table
-    classes = len(load_images(run.evaluation.data, "train", size).classes)
-    path = Path(own or f"latency_{Path(name).stem}.json")
-    return run.space.open(), {"image_size": size, "classes": classes}, path

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from search_space import InputError, SearchSpace
+from search_space import InputError, SearchSpace, load
+from senet_nas.data import load_images
 from senet_nas.latency import LatencyTable, parts_of_space
 from senet_nas.search.evaluation_section import EvaluationSection
-from senet_nas.search.run_file import RunFile
+from senet_nas.search.run_file import RunFile, load_run_file
 
 SAID = ("device", "machine", "threads", "batch_size", "precision", "image_size")
 
@@ -45,6 +46,18 @@ def check_table(run: RunFile, space: SearchSpace, num_classes: int) -> None:
             f"{where} lacks {len(lacking):,} of the {len(parts):,} parts of the space; "
             f"{measures} them"
         )
+
+
+def named_for_table(name: str) -> tuple[SearchSpace, dict[str, Any], Path]:
+    """The space of a name or of a run file (NAME.toml), the conditions that the file sets, and
+    where the table goes. Raises `InputError` for what isn't there."""
+    if not name.endswith(".toml"):
+        return load(name), {}, Path(f"latency_{name}.json")
+    run = load_run_file(Path(name))
+    size, own = run.evaluation.image_size, run.evaluation.latency_table
+    classes = len(load_images(run.evaluation.data, "train", size).classes)
+    path = Path(own or f"latency_{Path(name).stem}.json")
+    return run.space.open(), {"image_size": size, "classes": classes}, path
 
 
 def said(table: LatencyTable) -> dict[str, Any]:
