@@ -14,8 +14,16 @@
 
 using Size = std::int64_t;
 
-constexpr int WIDEST = 16;             // lanes
-constexpr int NARROW = 8;              // of what is left
+// Lanes: as many as a register holds, since compilers are poor at splitting vectors (a few times
+// slower); and half of that, of what is left.
+#if defined(__AVX512F__)
+constexpr int WIDEST = 16;
+#elif defined(__AVX__)
+constexpr int WIDEST = 8;
+#else
+constexpr int WIDEST = 4;
+#endif
+constexpr int NARROW = WIDEST / 2;
 constexpr int CHAINS = 4;              // sums beside each other, which don't wait for one another
 constexpr Size VALUES_IN_BLOCK = 4096; // channels_last: pixels times channels at a time
 constexpr Size PIXELS_IN_TILE = 128;   // at most added in float, tiles in double

@@ -33,10 +33,13 @@ def norms(unit):
 
 
 def same(found_by):
-    """What is found with the kernels and without them is the same."""
+    """What is found with the kernels and without them is the same, but for float32's rounding of
+    a tensor's largest values."""
     found = found_by()
     with disabled():
-        torch.testing.assert_close(found, found_by(), rtol=1e-4, atol=1e-4)
+        for one, plain in zip(found, found_by(), strict=True):
+            most = 1e-4 + 2e-6 * float(plain.detach().abs().max())
+            torch.testing.assert_close(one, plain, rtol=1e-4, atol=most)
 
 
 @pytest.fixture
