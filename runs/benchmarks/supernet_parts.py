@@ -46,6 +46,7 @@ def options_of(description: str | None, spaces: list[str], epochs: int) -> argpa
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--fraction", type=float, default=1.0)
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--limit-macs", type=float, help="of networks compared; none else")
     return parser
 
 
@@ -74,6 +75,7 @@ def run_file(space: str, options: argparse.Namespace) -> Any:
         "evaluation": evaluation,
         "supernet": supernet,
         "budget": {"trials": 1},
+        "limits": {"macs": options.limit_macs} if options.limit_macs else {},
     }
     return parse_run_file(table, "benchmark")
 

@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from senet_nas.nn.fused.nodes import layout, like
 from senet_nas.nn.fused.primitives import ACTS as FUNCTIONS
 from senet_nas.nn.fused.primitives import Kernels, kernels_for
 from senet_nas.nn.fused.switch import is_plain
-from senet_nas.nn.fused.tail import layout, like, normalise
+from senet_nas.nn.fused.tail import normalise
 from senet_nas.nn.squeeze_excitation import SqueezeExcitation
 
 if TYPE_CHECKING:
