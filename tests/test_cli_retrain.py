@@ -56,6 +56,18 @@ def photos(tmp_path_factory):
     return folder
 
 
+def test_workers_of_a_cluster_that_is_not_there_write_nothing(
+    network, recipe, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    out = tmp_path / "out"
+    message = refused(
+        "retrain", network, "--recipe", recipe, "--data", photos, "--workers", 2, "--out", out
+    )
+    assert message.startswith("RAY_ADDRESS")
+    assert not out.exists()
+
+
 def test_a_dry_run_measures_and_writes_nothing(network, recipe, photos, tmp_path):
     arguments = ("retrain", network, "--recipe", recipe, "--data", photos, "--workers", 2)
     out, copies = tmp_path / "out", ("--resized-cache", 30)

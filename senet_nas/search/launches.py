@@ -14,6 +14,7 @@ from importlib import metadata
 
 from senet_nas.search.json_lines import append_line, drop_half_line, read_lines
 from senet_nas.search.run_folder import RunFolder
+from senet_nas.training.ray_cluster import cluster_address
 
 FILE = "launches.jsonl"
 PACKAGES = ("senet-nas", "torch", "ray", "numpy")
@@ -76,7 +77,7 @@ def machine_here() -> dict[str, str | int | list[str]]:
     usable = len(os.sched_getaffinity(0))
     if usable != os.cpu_count():
         found["usable_cores"] = usable
-    if address := os.environ.get("RAY_ADDRESS"):
+    if address := cluster_address():
         found["cluster"] = address
     return found
 

@@ -8,6 +8,7 @@ import torch
 
 from search_space import InputError
 from senet_nas.search.resources_section import ResourcesSection
+from senet_nas.training.ray_cluster import check_cluster, cluster_address
 
 
 def workers(resources: ResourcesSection, cpus: float, gpus: float) -> int:
@@ -43,7 +44,9 @@ def workers_here(resources: ResourcesSection) -> int:
 
 
 def check_resources(resources: ResourcesSection) -> None:
-    """Raise the `InputError` that a run would on this machine. What a cluster (RAY_ADDRESS) has
-    is known only when the run is connected to it."""
-    if not os.environ.get("RAY_ADDRESS"):
+    """Raise the `InputError` that a run would. What a cluster has is known only when the run is
+    connected to it."""
+    if cluster_address() is None:
         workers_here(resources)
+    else:
+        check_cluster()

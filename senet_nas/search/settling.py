@@ -4,7 +4,6 @@ precision, and how many CPUs a trial has."""
 from __future__ import annotations
 
 import logging
-import os
 import statistics
 import sys
 from typing import Literal
@@ -21,6 +20,7 @@ from senet_nas.search.resources import cpus_here
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.split import Training, best_split, measured_splits, possible_splits
 from senet_nas.training import load_recipe, resolve_precision
+from senet_nas.training.ray_cluster import cluster_address
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def settled(run: RunFile, num_classes: int) -> RunFile:
     the split is measured, which takes some 20 seconds, and said in a line on stderr. Else they
     are one.
     """
-    if os.environ.get("RAY_ADDRESS"):
+    if cluster_address() is not None:
         return run.settled("auto", 1, "auto")
     device = torch.device("cuda" if run.resources.gpus_per_trial else "cpu")
     is_bf16 = resolve_precision("auto", device) == torch.bfloat16

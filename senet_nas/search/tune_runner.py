@@ -29,7 +29,6 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from search_space.registry import EXTENSIONS_VARIABLE
 from senet_nas.search.outcome import Outcome, Task, Trials
 from senet_nas.search.resources import workers
 from senet_nas.search.resources_section import ResourcesSection
@@ -37,10 +36,9 @@ from senet_nas.search.run_file import RunFile
 from senet_nas.search.tune_relaxed import RelaxedTrainable
 from senet_nas.search.tune_scheduler import RungScheduler
 from senet_nas.search.tune_trainable import CandidateTrainable
+from senet_nas.training.ray_cluster import on_ray
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are ours to tell
-
-OBJECT_STORE_BYTES = 200 * 2**20
 
 
 def run_trials(
@@ -63,10 +61,7 @@ def run_trials(
     differentiable searches, where trials are these.
     Raises `InputError` where the resources asked for aren't there.
     """
-    ours = not ray.is_initialized()
-    if ours:
-        _start_ray()
-    try:
+    with on_ray():
         adapter = _Adapter(trials, _workers(run.resources))
         with tempfile.TemporaryDirectory(prefix="senet-nas-") as storage:
             tune.Tuner(
@@ -87,23 +82,6 @@ def run_trials(
             ).fit()
         if adapter.error is not None:
             raise adapter.error
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def _start_ray() -> None:
-    extensions = os.environ.get(EXTENSIONS_VARIABLE, "")
-    common: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-        "runtime_env": {"env_vars": {EXTENSIONS_VARIABLE: extensions}} if extensions else None,
-    }
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**common)
-    else:
-        # "local": not a cluster that somebody started on this machine for something else.
-        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
 
 
 def _loggers(resources: ResourcesSection, folder: Path) -> list[tune.Callback]:

@@ -111,7 +111,7 @@ class Keeper(Observer):
 
 
 @dataclass(frozen=True, eq=False)
-class Session:
+class Prepared:
     """One process's part of a training, ready. identity: what must be equal for one to go on with
     another's state. work: does it; the first process has a keeper, and writes."""
 
@@ -120,4 +120,4 @@ class Session:
 
 
 # From a job, a device and the group of processes.
-Begin = Callable[[Any, torch.device, Group], Session]
+Begin = Callable[[Any, torch.device, Group], Prepared]

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +32,11 @@ import ray.train
 import ray.train.torch
 
 from search_space.errors import InputError, RunError
-from search_space.registry import EXTENSIONS_VARIABLE
-from senet_nas.nn.trust import TRUST_VARIABLE
 from senet_nas.training.keeper import Begin, Kept
+from senet_nas.training.ray_cluster import cluster_address, on_ray
 from senet_nas.training.relay import Relay, relayed
 from senet_nas.training.state import EpochReport, NonFiniteLossError, StepReport
 
-OBJECT_STORE_BYTES = 200 * 2**20
 FRUITLESS_TRIES = 3
 _FAILURE_FILE = ".failure.json"
 _RAY_FOLDER = ".ray"
@@ -66,7 +62,9 @@ def train_together(
     for what a worker finds wrong, and `RunError` where workers die without getting on.
     """
     (job.out / _FAILURE_FILE).unlink(missing_ok=True)
-    with _ray(), relayed(job.out, on_epoch, on_step):
+    if cluster_address() is None:
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    with on_ray(), relayed(job.out, on_epoch, on_step):
         cpus = _cpus_per_worker(workers, gpus_per_worker)
         trainer = ray.train.torch.TorchTrainer(
             _work,
@@ -162,12 +160,12 @@ def _work(config: dict[str, Any]) -> None:
         torch.cuda.set_device(device)
     try:
         with _writing(job.out) if group.is_first else _reading():
-            session = begin(job, device, group)
+            prepared = begin(job, device, group)
             relay = Relay(job.out) if group.is_first else None
             keeper = None
             if relay is not None:
-                keeper = Keeper(job, session.identity, relay.after_epoch, relay.after_step)
-            session.work(keeper)
+                keeper = Keeper(job, prepared.identity, relay.after_epoch, relay.after_step)
+            prepared.work(keeper)
     except tuple(_ERRORS.values()) as error:
         text = json.dumps({"kind": type(error).__name__, "message": str(error)})
         write_atomically(job.out / _FAILURE_FILE, lambda path: path.write_text(text, "utf-8"))
@@ -187,53 +185,6 @@ def _writing(out: Path) -> Iterator[None]:
     with (out / ".worker.lock").open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _ray() -> Iterator[None]:
-    """Ray, started for this training alone where it isn't there."""
-    if ray.is_initialized():
-        yield
-        return
-    # Ray tells on stdout of workers that died; ours is for results.
-    with redirect_stdout(sys.stderr):
-        _start_ray()
-        try:
-            yield
-        finally:
-            ray.shutdown()
-
-
-def _start_ray() -> None:
-    passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    common: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-        "runtime_env": {"env_vars": passed} if passed else None,
-    }
-    if address := os.environ.get("RAY_ADDRESS"):
-        try:
-            _knock(address)
-            ray.init(**common)
-        except OSError as error:  # a ConnectionError is one
-            raise InputError(
-                f"RAY_ADDRESS: no cluster can be reached at {address}; where it asks for a token, "
-                "set RAY_AUTH_MODE=token"
-            ) from error
-    else:
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        # "local": not a cluster that somebody started on this machine for something else.
-        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
-
-
-def _knock(address: str) -> None:
-    """Raise `OSError` where nobody listens at host:port; Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if port.isdigit() and "/" not in host:
-        socket.create_connection((host, int(port)), 10).close()
-
-
-_PASSED = (EXTENSIONS_VARIABLE, TRUST_VARIABLE, "XDG_CACHE_HOME")
 
 
 def _cpus_per_worker(workers: int, gpus: float) -> int:

@@ -21,9 +21,10 @@ from senet_nas.training.evaluate import evaluate_on
 from senet_nas.training.group import ALONE, Group
 from senet_nas.training.images import Images
 from senet_nas.training.job import Job, Opened, open_job
-from senet_nas.training.keeper import Keeper, Session
+from senet_nas.training.keeper import Keeper, Prepared
 from senet_nas.training.loop import train_on
 from senet_nas.training.plan import Plan, plan_job
+from senet_nas.training.ray_cluster import check_cluster
 from senet_nas.training.recipe import Recipe
 from senet_nas.training.run_state import STATE_FILE, check_identity, load_state
 from senet_nas.training.seeding import seeded_network
@@ -133,6 +134,8 @@ def retrain_job(
     keeper = Keeper(job, opened.identity, on_epoch, on_step)
     plan = plan_job(opened, workers)
     plan.check(job.out)
+    if workers > 1:
+        check_cluster()
     if on_plan is not None:
         on_plan(plan)
     _make_folder(job.out)
@@ -149,10 +152,10 @@ def retrain_job(
     return result
 
 
-def begin(job: Job, device: torch.device, group: Group) -> Session:
+def begin(job: Job, device: torch.device, group: Group) -> Prepared:
     """One process's part of a training, ready to work."""
     opened = open_job(job, device, group)
-    return Session(opened.identity, partial(work, opened, device, group))
+    return Prepared(opened.identity, partial(work, opened, device, group))
 
 
 def work(

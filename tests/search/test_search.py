@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import socket
 
 import pytest
 from commands import TRIALS, finish, one_error, refused, senet_nas, start
@@ -177,6 +178,17 @@ def test_relative_paths_hold_in_workers_and_after_a_change_of_folder(folder, ima
 def test_limits_that_no_network_meets_are_refused(folder):
     message = refused("search", "run.toml", "--out", "out", "--set", "limits.macs=1000")
     assert "limits" in message
+    assert folder.holds() == {"run.toml"}
+
+
+def test_a_cluster_that_is_not_there_is_refused_before_anything_is_written(folder, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    message = refused("search", "run.toml", "--out", "out")
+    assert message.startswith("RAY_ADDRESS")
+    assert address in message
     assert folder.holds() == {"run.toml"}
 
 

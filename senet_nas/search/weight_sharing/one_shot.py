@@ -21,9 +21,10 @@ from senet_nas.search.weight_sharing.extremes import extreme
 from senet_nas.search.weight_sharing.paths import PathSteps, SupernetTraining
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint, decisions_of
 from senet_nas.training.group import ALONE, Group
-from senet_nas.training.keeper import Keeper, Session
+from senet_nas.training.keeper import Keeper, Prepared
 from senet_nas.training.loop import train_on
 from senet_nas.training.precision import resolve_precision
+from senet_nas.training.ray_cluster import check_cluster
 from senet_nas.training.run_state import STATE_FILE
 from senet_nas.training.state import EpochReport, StepReport
 from strategies.one_shot import make_path_strategy
@@ -149,10 +150,10 @@ class OpenedSupernet:
         (job.out / STATE_FILE).unlink(missing_ok=True)
 
 
-def begin(job: SupernetJob, device: torch.device, group: Group) -> Session:
+def begin(job: SupernetJob, device: torch.device, group: Group) -> Prepared:
     """One process's part of a training, ready to work."""
     opened = OpenedSupernet(job, device, group)
-    return Session(opened.identity, opened.work)
+    return Prepared(opened.identity, opened.work)
 
 
 def split_of(evaluation: EvaluationSection) -> dict[str, Any]:
@@ -204,6 +205,8 @@ def train_supernet(
     job = job.absolute()
     workers = job.supernet.workers
     alone = workers == 1
+    if not alone:
+        check_cluster()
     place = torch.device(device if alone else "cpu")
     opened = OpenedSupernet(job, place, ALONE if alone else Group(0, workers))
     keeper = Keeper(job, opened.identity, on_epoch, on_step)
