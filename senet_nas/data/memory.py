@@ -32,27 +32,10 @@ from senet_nas.data.order import (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MemoryBatches:
-    """`Batches` of a set in memory. images: on the device that trains, of one size. batch_size: of
-    one rank. For the rest see `training_batches`. Every rank draws for all images, and takes its
-    own: what is drawn doesn't depend on how many there are.
-
-    Raises `InputError` for an augmentation that isn't done in batches.
-    """
+class _OfSet:
+    """What batches tell of the set that they are of."""
 
     images: ImageSet
-    augmentation: Augmentation
-    batch_size: int
-    mean: RGB
-    std: RGB
-    dtype: torch.dtype = torch.float32
-    rank: int = 0
-    world: int = 1
-    repeats: int = 1
-
-    def __post_init__(self) -> None:
-        if not self.augmentation.is_batched:
-            raise InputError("auto_augment and color_jitter aren't done to images in memory")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -73,6 +56,29 @@ class MemoryBatches:
     def skipped(self) -> tuple[str, ...]:
         """See `Batches`: all are known from the start."""
         return self.images.skipped
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryBatches(_OfSet):
+    """`Batches` of a set in memory. images: on the device that trains, of one size. batch_size: of
+    one rank. For the rest see `training_batches`. Every rank draws for all images, and takes its
+    own: what is drawn doesn't depend on how many there are.
+
+    Raises `InputError` for an augmentation that isn't done in batches.
+    """
+
+    augmentation: Augmentation
+    batch_size: int
+    mean: RGB
+    std: RGB
+    dtype: torch.dtype = torch.float32
+    rank: int = 0
+    world: int = 1
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.augmentation.is_batched:
+            raise InputError("auto_augment and color_jitter aren't done to images in memory")
 
     def steps(self) -> int:
         """See `Batches`."""
@@ -122,10 +128,9 @@ class MemoryBatches:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MemoryTestBatches:
+class MemoryTestBatches(_OfSet):
     """`TestBatches` of a set in memory, each as large as the network takes them."""
 
-    images: ImageSet
     batch_size: int
     mean: RGB
     std: RGB
@@ -133,26 +138,6 @@ class MemoryTestBatches:
     dtype: torch.dtype = torch.float32
     rank: int = 0
     world: int = 1
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """See `TestBatches`."""
-        return self.images.classes
-
-    @property
-    def image_size(self) -> int:
-        """See `TestBatches`."""
-        return self.images.image_size
-
-    @property
-    def count(self) -> int:
-        """See `TestBatches`."""
-        return len(self.images)
-
-    @property
-    def skipped(self) -> tuple[str, ...]:
-        """See `TestBatches`."""
-        return self.images.skipped
 
     def __iter__(self) -> Iterator[Batch]:
         device = self.device
