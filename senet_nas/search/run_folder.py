@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search_space import Candidate, InputError
+from search_space import Candidate, InputError, SearchSpace, structural_hash
 from senet_nas.data import locked, write_atomically
 from senet_nas.search.json_lines import append_line, drop_half_line, read_lines
+from senet_nas.search.outcome import Outcome
 from senet_nas.search.run_file import RunFile, load_run_file
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,26 @@ class TrialRecord:
     def to_line(self) -> str:
         """The record as one line of JSON, with its newline."""
         return json.dumps(asdict(self)) + "\n"
+
+    @classmethod
+    def of(cls, outcome: Outcome, space: SearchSpace, **more: Any) -> TrialRecord:
+        """What came of a task, and what the run knows besides."""
+        task = outcome.task
+        candidate = outcome.found or task.candidate
+        return cls(
+            number=task.number,
+            candidate=candidate,
+            architecture=structural_hash(space.build(candidate)) if candidate else "",
+            scores=outcome.scores,
+            reason=outcome.reason,
+            train_seconds=round(outcome.train_seconds, 3),
+            wall_seconds=round(outcome.wall_seconds, 3),
+            attempts=outcome.attempts,
+            curve=tuple(round(loss, 4) for loss in outcome.curve),
+            rung=task.rung,
+            parent=None if task.parent is None else task.parent[0],
+            **more,
+        )
 
     @classmethod
     def from_line(cls, line: str) -> TrialRecord:

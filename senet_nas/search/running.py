@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from search_space import Candidate, InputError, structural_hash
+from search_space import Candidate, InputError
 from search_space.errors import RunError
 from senet_nas.search.halving import Halving
 from senet_nas.search.inheriting import Inheritance
@@ -143,20 +143,11 @@ class Running:
 
         Raises `RunError` where the first ones all failed for the same reason."""
         task = outcome.task
-        record = TrialRecord(
-            number=task.number,
-            candidate=task.candidate,
-            architecture=structural_hash(self.space.build(task.candidate)),
-            scores=outcome.scores,
-            reason=outcome.reason,
-            train_seconds=round(outcome.train_seconds, 3),
-            wall_seconds=round(outcome.wall_seconds, 3),
+        record = TrialRecord.of(
+            outcome,
+            self.space,
             elapsed_seconds=round(self.elapsed_seconds(), 3),
-            attempts=outcome.attempts,
-            curve=tuple(round(loss, 4) for loss in outcome.curve),
-            rung=task.rung,
             epochs=self._in_flight.pop(task.number),
-            parent=None if task.parent is None else task.parent[0],
             parents=self._parents[task.number],
             latency=None if outcome.scores is None else self._predicted_by,
         )

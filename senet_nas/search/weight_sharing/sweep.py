@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_space import structural_hash
 from senet_nas.search.launches import record_launch
 from senet_nas.search.outcome import Outcome, Task, Trials
 from senet_nas.search.run_folder import RunFolder, TrialRecord
@@ -59,19 +58,10 @@ class Sweep:
     def record(self, outcome: Outcome) -> None:
         """Put a trial on disk."""
         self._running.discard(outcome.task.number)
-        candidate = outcome.found or ()
-        architecture = structural_hash(self.space.build(candidate)) if candidate else ""
-        record = TrialRecord(
-            number=outcome.task.number,
-            candidate=candidate,
-            architecture=architecture,
-            scores=outcome.scores,
-            reason=outcome.reason,
-            train_seconds=round(outcome.train_seconds, 3),
-            wall_seconds=round(outcome.wall_seconds, 3),
+        record = TrialRecord.of(
+            outcome,
+            self.space,
             elapsed_seconds=round(self.elapsed_seconds(), 3),
-            attempts=outcome.attempts,
-            curve=tuple(round(loss, 4) for loss in outcome.curve),
             epochs=self.run.epochs_in_full(),
             latency=None if outcome.scores is None else self._predicted_by,
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from search_space import Candidate, InputError, SearchSpace, structural_hash
+from search_space import Candidate, InputError, SearchSpace
 from search_space.coverage import coverage
 from senet_nas.data import write_atomically
 from senet_nas.search.outcome import Outcome, Task, Trials
@@ -169,19 +169,8 @@ class _Evaluations:
         return "trust: trained alone" if self.supernet is None else "trust: scored in the supernet"
 
     def _record(self, outcome: Outcome) -> None:
-        candidate = outcome.task.candidate
-        record = TrialRecord(
-            number=outcome.task.number,
-            candidate=candidate,
-            architecture=structural_hash(self.space.build(candidate)),
-            scores=outcome.scores,
-            reason=outcome.reason,
-            train_seconds=round(outcome.train_seconds, 3),
-            wall_seconds=round(outcome.wall_seconds, 3),
-            attempts=outcome.attempts,
-            curve=tuple(round(loss, 4) for loss in outcome.curve),
-            epochs=0.0 if self.supernet is not None else self.run.epochs_in_full(),
-        )
+        epochs = 0.0 if self.supernet is not None else self.run.epochs_in_full()
+        record = TrialRecord.of(outcome, self.space, epochs=epochs)
         self.folder.append(record)
         self.records.append(record)
 
