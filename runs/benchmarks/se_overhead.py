@@ -8,13 +8,16 @@ process, each figure under `milliseconds` the median of one network. `train_bf16
 a training step of `se_resnet50` over one of `resnet50` as the trainer takes it (autocast,
 channels_last, fused SGD), 224 x 224, batch 16. `infer_bf16_b16`, `infer_bf16_b1`: inference as
 `evaluate` does it. `cifar_train_bf16`: SE-ResNet-20 over ResNet-20, 32 x 32, batch 128;
-`cifar_vs_plain_eager`: SE-ResNet-20 over ResNet-20 run by its plain modules. `vs_timm`: images/s of
+`cifar_vs_plain_eager`: SE-ResNet-20 over ResNet-20 run by its plain modules; `cifar_train_fp32` and
+`cifar_fp32_vs_plain_eager`: the same in float32, which is what processors without bfloat16 train
+in. `vs_timm`: images/s of
 `se_resnet50` over those of timm's `seresnet50`, training in bf16; under `timm` the same ratios for
 timm's networks, under `without_se_vs_timm` images/s of our `resnet50` over those of timm's: so that
-no ratio is won by a slow network without SE. On a GPU `train_bf16` alone, and `kernels`: gigabytes
-per second of each fused map on (batch, 256, 56, 56), and its share of the memory's peak. Inputs are
-random: times don't depend on them. `--clock cpu` counts the process's CPU time instead of the
-wall's, for a machine that does other things as well.
+no ratio is won by a slow network without SE. `kernels`: gigabytes per second of each fused map, and
+beside them a copy's; on a GPU in bf16 on (batch, 256, 56, 56), with its share of the memory's peak,
+on a CPU in both types on (batch, 64, 56, 56). On a GPU `train_bf16` and `kernels` alone, unless
+asked. Inputs are random: times don't depend on them. `--clock cpu` counts the process's CPU time
+instead of the wall's, for a machine that does other things as well.
 """
 
 from __future__ import annotations
@@ -47,6 +50,15 @@ from senet_nas.training.step import Context, take_step
 CLASSES = 1000
 Step = Callable[[], object]
 Times = dict[str, list[float]]
+KEYS = (
+    "train_bf16",
+    "train_fp32",
+    "infer_bf16_b16",
+    "infer_bf16_b1",
+    "cifar_train_bf16",
+    "cifar_train_fp32",
+    "kernels",
+)
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 OURS = {"resnet50": "resnet50", "se_resnet50": "se_resnet50"}
@@ -70,9 +82,10 @@ def main() -> None:
         "milliseconds": {},
     }
     for key in arguments.only:
-        _measure(key, line, arguments, device)
-    if device.type == "cuda":
-        line["kernels"] = _kernel_rates(arguments.batch, device)
+        if key == "kernels":
+            line[key] = _kernel_rates(arguments.batch, device)
+        else:
+            _measure(key, line, arguments, device)
     print(json.dumps(line))
 
 
@@ -83,22 +96,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0: torch's default")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    keys = ("train_bf16", "train_fp32", "infer_bf16_b16", "infer_bf16_b1", "cifar_train_bf16")
-    parser.add_argument("--only", nargs="+", choices=keys)
+    parser.add_argument("--only", nargs="+", choices=KEYS)
     arguments = parser.parse_args()
     on_gpu = arguments.device.startswith("cuda")
-    arguments.only = arguments.only or (keys[:1] if on_gpu else keys)
+    arguments.only = arguments.only or (("train_bf16", "kernels") if on_gpu else KEYS)
     return arguments
 
 
 def _measure(key: str, line: dict[str, Any], arguments: Any, device: torch.device) -> None:
     clock = CLOCKS[arguments.clock]
-    if key == "cifar_train_bf16":
-        times = _interleaved(_cifar_steps(device), 3 * arguments.rounds, device, clock)
+    dtype = torch.float32 if "fp32" in key else torch.bfloat16
+    if key.startswith("cifar"):
+        times = _interleaved(_cifar_steps(dtype, device), 3 * arguments.rounds, device, clock)
         line[key] = _ratio(times["se_resnet20"], times["resnet20"])
-        line["cifar_vs_plain_eager"] = _ratio(times["se_resnet20"], times["resnet20_plain"])
+        against = key.replace("train_bf16", "vs").replace("train_fp32", "fp32_vs")
+        line[f"{against}_plain_eager"] = _ratio(times["se_resnet20"], times["resnet20_plain"])
     else:
-        dtype = torch.float32 if key == "train_fp32" else torch.bfloat16
         if key.startswith("train"):
             steps = dict(_training_steps(arguments.batch, dtype, device))
         else:
@@ -129,7 +142,7 @@ def _training_steps(
         yield name, _training_step(network, batch, 224, CLASSES, dtype, device)
 
 
-def _cifar_steps(device: torch.device) -> dict[str, Step]:
+def _cifar_steps(dtype: torch.dtype, device: torch.device) -> dict[str, Step]:
     plain, gated = cifar_resnet(20), cifar_resnet(20, SE(16))
     made = {
         "resnet20": build_network(plain, 10, 32),
@@ -138,8 +151,7 @@ def _cifar_steps(device: torch.device) -> dict[str, Step]:
         "se_resnet20_plain": build_network(gated, 10, 32),
     }
     steps = {
-        name: _training_step(network, 128, 32, 10, torch.bfloat16, device)
-        for name, network in made.items()
+        name: _training_step(network, 128, 32, 10, dtype, device) for name, network in made.items()
     }
     return {name: partial(_plainly, s) if "plain" in name else s for name, s in steps.items()}
 
@@ -233,22 +245,31 @@ def _ratio(above: list[float], below: list[float]) -> float:
 
 def _kernel_rates(batch: int, device: torch.device) -> dict[str, Any]:
     """How fast each map runs, over the bytes that it must read and write."""
-    shape = (batch, 256, 56, 56)
+    if device.type == "cuda":
+        return _rates((batch, 256, 56, 56), torch.bfloat16, device, _peak_bandwidth(device))
+    # Larger ones are new memory from the system each time, whose faults would hide the kernels.
+    shape = (batch, 64, 56, 56)
+    return {
+        str(dtype).removeprefix("torch."): _rates(shape, dtype, device, 0.0)
+        for dtype in (torch.bfloat16, torch.float32)
+    }
+
+
+def _rates(
+    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, peak: float
+) -> dict[str, Any]:
     x, shortcut, grad = (
-        torch.randn(shape, device=device)
-        .to(torch.bfloat16)
-        .contiguous(memory_format=torch.channels_last)
+        torch.randn(shape, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
         for _ in range(3)
     )
     kernels = kernels_for(x)
     if kernels is None:
         return {}
-    peak = _peak_bandwidth(device)
-    found: dict[str, Any] = {"name": kernels.name, "peak_gb_per_s": peak}
+    found: dict[str, Any] = {"name": kernels.name, "peak_gb_per_s": peak or None}
     for name, (run, tensors) in _maps(kernels, x, shortcut, grad).items():
         times = _interleaved({name: run}, 20, device)[name]
         rate = tensors * x.numel() * x.element_size() / statistics.median(times) / 1e9
-        found[name] = {"gb_per_s": round(rate), "share": round(rate / peak, 3) if peak else None}
+        found[name] = {"gb_per_s": round(rate, 1), "share": round(rate / peak, 3) if peak else None}
     return found
 
 
