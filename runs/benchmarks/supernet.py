@@ -7,7 +7,8 @@ alone: some spread over the range of MACs, and some that differ in SE alone (one
 line: Kendall's tau of each with its 95% interval, beside that of MACs alone (and, with --repeats 2,
 that of one training alone with another); the seconds of each part; and the memory of a supernet's
 step over that of its largest network's. --memory measures that alone. With --work, what has been
-trained is kept there, and the same command goes on.
+trained is kept there, and the same command goes on. Networks that `alone/` has by the same settings
+aren't trained again: another way to train a supernet is then judged in minutes.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def correlations(options: argparse.Namespace) -> dict[str, Any]:
         samples = {space: sampled(space, options) for space in options.spaces}
         for space, groups in samples.items():
             supernets[space] = pool.submit(parts.train_supernet, space, options)
-            kept = parts.Kept(options.work / space / "alone.jsonl")
+            kept = parts.Kept(space, options)
             for seed in range(options.repeats):
                 for candidate in _distinct(groups):
                     alone[space, candidate, seed] = kept.submit(

@@ -25,6 +25,9 @@ from search_space import Candidate  # noqa: E402
 
 SEED = 0
 SUPERNET_FILE = "supernet.safetensors"
+ALONE = Path(__file__).parent / "alone"  # a file a space: so that a supernet is judged in minutes
+ALONE_FILE = "alone.jsonl"
+ALONE_SETTINGS = ("alone_epochs", "alone_batch", "image_size", "fraction", "precision")
 _EVALUATORS: dict[str, Any] = {}
 
 
@@ -131,16 +134,21 @@ def evaluate(
 
 
 class Kept:
-    """Networks trained alone, each a JSON line of a file as soon as it is there."""
+    """Networks of a space trained alone, each a JSON line of a file as soon as it is there, with
+    the settings that it was trained by. Those in `ALONE` need no training either."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text().splitlines() if path.exists() else []
-        entries = [json.loads(line) for line in lines]
-        self.found = {
-            (tuple(e["candidate"]), e["seed"]): (e["scores"], e["seconds"]) for e in entries
-        }
+    def __init__(self, space: str, options: argparse.Namespace) -> None:
+        self.path = Path(options.work) / space / ALONE_FILE
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.settings = {name: getattr(options, name) for name in ALONE_SETTINGS}
+        self.settings["data"] = "CIFAR-10" if options.data else "its sample"
+        self.found: dict[tuple[Candidate, int], tuple[dict[str, float], float]] = {}
+        for path in (ALONE / f"{space}.jsonl", self.path):
+            for line in path.read_text().splitlines() if path.exists() else ():
+                entry = json.loads(line)
+                if entry["settings"] == self.settings:
+                    key = tuple(entry["candidate"]), entry["seed"]
+                    self.found[key] = entry["scores"], entry["seconds"]
 
     def submit(
         self,
@@ -164,6 +172,7 @@ class Kept:
             return
         scores, seconds = done.result()
         entry = {"candidate": candidate, "seed": seed, "scores": scores, "seconds": seconds}
+        entry["settings"] = self.settings
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
 
