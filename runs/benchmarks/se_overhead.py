@@ -59,6 +59,10 @@ KEYS = (
     "cifar_train_fp32",
     "kernels",
 )
+AGAINST_PLAIN = {
+    "cifar_train_bf16": "cifar_vs_plain_eager",
+    "cifar_train_fp32": "cifar_fp32_vs_plain_eager",
+}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 OURS = {"resnet50": "resnet50", "se_resnet50": "se_resnet50"}
@@ -109,8 +113,7 @@ def _measure(key: str, line: dict[str, Any], arguments: Any, device: torch.devic
     if key.startswith("cifar"):
         times = _interleaved(_cifar_steps(dtype, device), 3 * arguments.rounds, device, clock)
         line[key] = _ratio(times["se_resnet20"], times["resnet20"])
-        against = key.replace("train_bf16", "vs").replace("train_fp32", "fp32_vs")
-        line[f"{against}_plain_eager"] = _ratio(times["se_resnet20"], times["resnet20_plain"])
+        line[AGAINST_PLAIN[key]] = _ratio(times["se_resnet20"], times["resnet20_plain"])
     else:
         if key.startswith("train"):
             steps = dict(_training_steps(arguments.batch, dtype, device))

@@ -34,7 +34,7 @@ def check_cluster() -> None:
     if not port.isdigit() or "/" in host:
         return
     try:
-        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_SECONDS).close()
     except OSError as error:
         raise _unreachable(address) from error
 
