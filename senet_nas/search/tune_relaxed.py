@@ -45,7 +45,7 @@ class RelaxedTrainable(CandidateTrainable):
             found = search.run(lambda _: write({"epochs": search.epochs}))
         except RunError as error:
             return {"reason": str(error), "done": True}
-        seconds = time.perf_counter() - started
+        seconds = search.seconds_before + time.perf_counter() - started
         search.checkpoint(self._label, seconds).save(supernet_file(self._folder, task.number))
         write(asdict(found))
         evaluation = self._evaluator(self._space.build(found.candidate))

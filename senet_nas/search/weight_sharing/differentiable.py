@@ -27,7 +27,7 @@ from senet_nas.search.weight_sharing.perturbation import perturbed
 from senet_nas.search.weight_sharing.relaxed import Relaxed
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint, decisions_of
 from senet_nas.training.checkpoint import load_tensors, save_tensors
-from senet_nas.training.optimiser import make_optimiser
+from senet_nas.training.optimiser import make_optimiser, optimiser_state, restore_optimiser
 from senet_nas.training.precision import resolve_precision
 from senet_nas.training.rates import learning_rate
 from senet_nas.training.seeding import forked_rng, seed_epoch
@@ -100,6 +100,7 @@ class DifferentiableSearch:
         self.alpha_half = self._batches(images.subset(rest.nonzero()[:, 0]))
         self.epoch, self.skipped, self.in_a_row, self.rate_scale = 0, 0, 0, 1.0
         self.epochs: list[dict[str, Any]] = []
+        self.seconds_before = 0.0  # that earlier starts took
 
     def _batches(self, images: ImageSet) -> MemoryBatches:
         found, recipe = self.evaluator, self.recipe
@@ -204,12 +205,9 @@ class DifferentiableSearch:
 
     def _keep(self) -> None:
         """Write where the search stands."""
-        names = {id(p): name for name, p in self.supernet.named_parameters()}
         tensors = {f"weights/{k}": v for k, v in self.supernet.state_dict().items()}
-        for parameter, entry in self.relaxed.optimiser.state.items():
-            for key, tensor in entry.items():
-                if isinstance(tensor, Tensor):
-                    tensors[f"optimiser/{key}/{names[id(parameter)]}"] = tensor
+        optimiser = optimiser_state(self.supernet, self.relaxed.optimiser)
+        tensors |= {f"optimiser/{key}": v for key, v in optimiser.items()}
         tensors |= {f"strategy/{key}": v for key, v in self.strategy.state().items()}
         about = {
             "kind": _KIND,
@@ -235,14 +233,11 @@ class DifferentiableSearch:
             parts[kind][rest] = tensor
         self.supernet.load_state_dict(parts["weights"])
         self.strategy.restore(parts["strategy"])
-        parameters = dict(self.supernet.named_parameters())
-        for name, tensor in parts["optimiser"].items():
-            key, _, parameter = name.partition("/")
-            where = parameters[parameter]
-            self.relaxed.optimiser.state[where][key] = tensor.to(where.device)
+        restore_optimiser(self.supernet, self.relaxed.optimiser, parts["optimiser"])
         self.epoch, self.epochs = about["epoch"], about["epochs"]
         self.skipped, self.in_a_row = about["skipped"], about["in_a_row"]
         self.rate_scale = about["rate_scale"]
+        self.seconds_before = sum(line["seconds"] for line in self.epochs)
 
     def checkpoint(self, label: str, seconds: float) -> SupernetCheckpoint:
         """The weights as a supernet of the space with this label."""
