@@ -233,6 +233,10 @@ def search(run: RunFile, out: Path, progress: Progress) -> RunFolder:
     """A new run in the folder `out`. Raises `InputError` for what a user can mend, before
     anything is written."""
     classes = preflight(run)
+    if run.supernet is not None:
+        from senet_nas.search.weight_sharing.checks import check_training_room
+
+        check_training_room(run)
     start = make_start(run, classes)
     folder = RunFolder.create(out, run)
     with folder.lock():

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from search_space import InputError, checks
+from search_space import InputError, SearchSpace, checks
 from search_space.errors import one_of
 from senet_nas.search.toml_file import Section
 from senet_nas.training import load_recipe
-from strategies.differentiable import differentiable_names, differentiable_settings
-from strategies.one_shot import path_strategy_names, path_strategy_settings
+from strategies.differentiable import (
+    differentiable_names,
+    differentiable_settings,
+    make_differentiable_strategy,
+)
+from strategies.one_shot import make_path_strategy, path_strategy_names, path_strategy_settings
 
 if TYPE_CHECKING:
     from senet_nas.search.run_file import RunFile
     from senet_nas.training import Recipe
+
+# Of a recipe, what the training of a supernet doesn't do, and what it is where it isn't asked for.
+NOT_DONE = {
+    "auto_augment": "",
+    "color_jitter": 0.0,
+    "drop_path": 0.0,
+    "dropout": None,
+    "ema_decay": 0.0,
+    "frozen_norm_epochs": 0,
+    "micro_batch": 0,
+}
+NOT_RELAXED = {"loss": "cross_entropy", "mixup": 0.0, "cutmix": 0.0, "repeats": 1}
 
 
 class TrustSection(Section):
@@ -96,7 +113,8 @@ class SupernetSection(BaseModel):
         for key in self.settings():
             if key not in allowed:
                 raise one_of("supernet: key", key, [*type(self).model_fields, *allowed])
-        self.recipe_in_full()
+        self._check_settings(run.space.open())
+        self._check_recipe()
         if self.trust.candidates and self.trust.candidates < LEAST_TRUSTED:
             raise InputError(
                 f"supernet.trust.candidates: {self.trust.candidates} are too few to rank; give at "
@@ -114,6 +132,32 @@ class SupernetSection(BaseModel):
             raise InputError(
                 "supernet: a retrofitted network has no supernet; take a space or a published "
                 "network"
+            )
+
+    def _check_settings(self, space: SearchSpace) -> None:
+        """Raise the `InputError` of the strategy, which is made only once training begins."""
+        if self.is_differentiable:
+            lengths = [len(decision.options) for decision in space.decisions]
+            make_differentiable_strategy(self.strategy, lengths, self.seed, **self.settings())
+        else:
+            any_network = space.sample(np.random.default_rng(0))
+            make_path_strategy(
+                self.strategy, space, any_network, any_network, self.seed, **self.settings()
+            )
+
+    def _check_recipe(self) -> None:
+        """Raise `InputError` for a recipe that isn't known, or asks for what isn't done."""
+        recipe = self.recipe_in_full()
+        for name, usual in (NOT_DONE | (NOT_RELAXED if self.is_differentiable else {})).items():
+            if getattr(recipe, name) != usual:
+                raise InputError(
+                    f"supernet.recipe: {self.recipe} has {name} = {getattr(recipe, name)!r}, which "
+                    f"{self.strategy} doesn't do; take a recipe without it"
+                )
+        if recipe.batch_size % self.workers:
+            raise InputError(
+                f"supernet.batch_size {recipe.batch_size} can't be shared by {self.workers} "
+                "workers alike"
             )
 
     def _allowed(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from search_space import Candidate, InputError, SearchSpace, checks
+from search_space import Candidate, SearchSpace, checks
 from senet_nas.cost import cost
 from senet_nas.data import locked
 from senet_nas.data.memory import MemoryBatches
@@ -58,11 +58,6 @@ class OpenedSupernet:
 
         self.job, self.device, self.group = job, device, group
         self.recipe = job.supernet.recipe_in_full()
-        if self.recipe.batch_size % group.size:
-            raise InputError(
-                f"supernet.batch_size {self.recipe.batch_size} can't be shared by {group.size} "
-                "workers alike"
-            )
         self.space = job.space.open()
         self.images = Evaluator(job.evaluation, str(device))
         self.batches = MemoryBatches(
