@@ -171,6 +171,12 @@ class Running:
         supernet = self._supernet()
         if not self.is_over():
             self._run_trials(supernet)
+        elif supernet is not None and not self.records:
+            raise RunError(
+                f"training the supernet took {self._elapsed_before:.0f} s of the budget of "
+                f"{self.run.budget.seconds:.0f} s, so no network was scored; go on with `senet-nas "
+                f"resume {self.folder.path} --set budget.seconds=...`"
+            )
         if supernet is not None:
             self._check_trust(supernet)
 
@@ -188,15 +194,16 @@ class Running:
 
     def _supernet(self) -> Path | None:
         """The supernet that the run scores its candidates in, trained where it isn't yet. Its
-        training is part of the time that the run takes."""
+        training is part of the time that the run takes, where it is the run's own."""
         if self.run.supernet is None:
             return None
         from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
         from senet_nas.search.weight_sharing.training import supernet_of
 
         path = supernet_of(self.run, self.folder.path)
-        if not self.records:
+        if not self.records and self.run.supernet.checkpoint is None:
             self._elapsed_before = SupernetCheckpoint.load(path).seconds
+            self._started = time.perf_counter()
         return path
 
     def _check_trust(self, supernet: Path) -> None:

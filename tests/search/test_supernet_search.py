@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from search_space.errors import RunError
 from senet_nas.cost import cost
 from senet_nas.search import RunFolder, load_run_file
 from senet_nas.search.known_costs import KnownCosts
+from senet_nas.search.progress import ConsoleProgress
+from senet_nas.search.running import Running
 from senet_nas.search.weight_sharing.deriving import TOLERANCE, check_target, derived
 from senet_nas.search.weight_sharing.expected_cost import ExpectedCost, one_hots
 from senet_nas.search.weight_sharing.one_shot import SUPERNET_FILE, SupernetJob, extremes
@@ -23,6 +26,7 @@ from senet_nas.search.weight_sharing.paths import IN_A_ROW
 from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
 from senet_nas.search.weight_sharing.trust import se_positions
+from senet_nas.training.progress import TrainingProgress
 from senet_nas.training.run_state import METRICS_FILE, STATE_FILE
 
 RUN = """
@@ -136,6 +140,68 @@ def test_a_supernet_is_searched_again_under_other_limits(searched, images, tmp_p
     assert not (tmp_path / "again" / "supernet").exists()
     found = RunFolder.open(tmp_path / "again").trials()
     assert all(record.scores["macs"] <= macs[-1] for record in found)
+
+
+@pytest.fixture(scope="module")
+def costly(searched, tmp_path_factory):
+    """A supernet that took 1,000 seconds, as it says."""
+    path = tmp_path_factory.mktemp("costly") / SUPERNET_FILE
+    replace(SupernetCheckpoint.load(checkpoint(searched)), seconds=1000.0).save(path)
+    return path
+
+
+def as_trained_here(monkeypatch, costly):
+    from senet_nas.search.weight_sharing import training
+
+    def found(run, folder):
+        (folder / "supernet").mkdir(exist_ok=True)
+        shutil.copy(costly, folder / "supernet" / SUPERNET_FILE)
+        return folder / "supernet" / SUPERNET_FILE
+
+    monkeypatch.setattr(training, "supernet_of", found)
+
+
+def test_a_supernet_that_is_there_already_takes_none_of_the_budget(costly, images, tmp_path):
+    run = write(tmp_path / "run.toml", images)
+    changes = ("--set", "budget.seconds=500", "--set", "budget.trials=1")
+    done = senet_nas("search", run, "--out", tmp_path / "o", "--supernet", costly, *changes)
+    assert done.status == 0, done.stderr
+    (record,) = RunFolder.open(tmp_path / "o").trials()
+    assert record.elapsed_seconds < 500
+
+
+def test_the_training_of_a_supernet_is_counted_once(costly, images, tmp_path, monkeypatch):
+    as_trained_here(monkeypatch, costly)
+    run = load_run_file(write(tmp_path / "run.toml", images))
+    running = Running(RunFolder.create(tmp_path / "o", run), 3, ConsoleProgress())
+    running._started -= 1000.0  # that it trained for
+    running._supernet()
+    assert 1000 <= running.elapsed_seconds() < 1100
+
+
+def test_a_supernet_that_takes_the_whole_budget_is_told(costly, images, tmp_path, monkeypatch):
+    as_trained_here(monkeypatch, costly)
+    run = write(tmp_path / "run.toml", images, "trust = { candidates = 20 }")
+    done = senet_nas("search", run, "--out", tmp_path / "o", "--set", "budget.seconds=900")
+    assert done.status == 1
+    assert "took 1000 s of the budget of 900 s" in done.stderr
+    assert not (tmp_path / "o" / "trust").exists()
+
+
+def test_progress_is_told_of_steps_too(images, tmp_path, monkeypatch):
+    """In a terminal steps are what moves the bar."""
+    from senet_nas.search.weight_sharing import training
+
+    told = []
+
+    class Told(TrainingProgress):
+        def after_step(self, report):
+            told.append(report.step)
+
+    monkeypatch.setattr(training, "TrainingProgress", Told)
+    run = load_run_file(write(tmp_path / "run.toml", images))
+    training.supernet_of(run, tmp_path)
+    assert told and told[0] == 1
 
 
 def test_a_supernet_of_another_space_is_refused_naming_what_differs(searched, images, tmp_path):

@@ -29,4 +29,5 @@ def supernet_of(run: RunFile, folder: Path) -> Path:
             device="cuda" if gpus else "cpu",
             gpus_per_worker=gpus,
             on_epoch=progress.after_epoch,
+            on_step=progress.after_step,
         )
