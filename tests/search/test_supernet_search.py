@@ -11,8 +11,9 @@ import pytest
 import torch
 from commands import refused, senet_nas
 
-from search_space import InputError, load
+from search_space import InputError, SearchSpace, load
 from search_space.errors import RunError
+from search_space.space import Decision
 from senet_nas.cost import cost
 from senet_nas.search import RunFolder, load_run_file
 from senet_nas.search.known_costs import KnownCosts
@@ -392,6 +393,26 @@ def test_a_network_is_found_within_three_percent_of_any_target(seed, share):
 def test_without_a_target_the_likeliest_options_are_taken():
     likely = [np.eye(len(d.options))[-1] for d in SPACE.decisions]
     assert derived(SPACE, likely) == SPACE.normalise([len(d.options) - 1 for d in SPACE.decisions])
+
+
+def test_what_does_not_count_in_a_network_makes_it_neither_likelier_nor_less_likely():
+    space = SearchSpace(
+        "toy",
+        (
+            Decision("depth", (1, 2)),
+            Decision("se", ("none", "some"), when={"depth": [2]}),
+            Decision("width", (0, 1)),
+        ),
+    )
+    likely = [(0.5, 0.5), (0.001, 0.999), (0.2, 0.8)]
+    costs = {(1, 1): 100.0, (2, 0): 100.0, (1, 0): 50.0, (2, 1): 200.0}
+
+    def value(candidate):
+        chosen = space.choices(candidate)
+        return costs[chosen["depth"], chosen["width"]]
+
+    # A probability of 0.5 times 0.8, against 0.5 times 0.999 times 0.2.
+    assert derived(space, likely, value, 100.0) == space.candidate({"depth": 1, "width": 1})
 
 
 def test_a_target_that_no_network_reaches_is_refused_with_the_range(images, tmp_path):

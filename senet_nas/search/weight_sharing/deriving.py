@@ -74,8 +74,16 @@ class _Climb:
         return max(0.0, distance - math.log1p(TOLERANCE * 0.95))
 
     def likelihood(self, candidate: Candidate) -> float:
-        """The sum of the logarithms of its options' probabilities."""
-        return float(sum(log[number] for log, number in zip(self.logs, candidate, strict=True)))
+        """The logarithm of the probability of the likeliest draw that gives it."""
+        drawn = self._drawn(candidate)
+        return float(sum(log[number] for log, number in zip(self.logs, drawn, strict=True)))
+
+    def _drawn(self, candidate: Candidate) -> list[int]:
+        """Its option numbers, with decisions that don't count in it at their likeliest."""
+        return [
+            number if self.space.is_active(candidate, position) else int(log.argmax())
+            for position, (log, number) in enumerate(zip(self.logs, candidate, strict=True))
+        ]
 
     def _score(self, candidate: Candidate) -> float:
         return self.likelihood(candidate) - _STEEP * self.excess(candidate)
@@ -97,11 +105,12 @@ class _Climb:
     def _in_pairs(
         self, best: Candidate, most: float, rng: np.random.Generator
     ) -> tuple[Candidate, float]:
-        """Two decisions at once: one to a likelier option, another to make up for its cost."""
-        order = rng.permutation(len(self.logs))
+        """Two decisions at once: one to a likelier option, another to make up for its cost; any two
+        where the cost isn't the one wanted yet."""
+        order, is_within = rng.permutation(len(self.logs)), self.excess(best) == 0
         for position in order:
             for first in self._changes(best, int(position), 3):
-                if self.likelihood(first) <= self.likelihood(best):
+                if is_within and self.likelihood(first) <= self.likelihood(best):
                     continue
                 for other in order:
                     for changed in self._changes(first, int(other), 3):
@@ -110,10 +119,12 @@ class _Climb:
         return best, most
 
     def _changes(self, candidate: Candidate, position: int, most: int = 8) -> list[Candidate]:
-        """The candidate with another option of one decision, the likeliest ones."""
+        """The candidate with another option of one decision, the likeliest ones; what that switches
+        on stands at its likeliest too."""
+        drawn = self._drawn(candidate)
         options = np.argsort(-self.logs[position])[:most]
         found = [
-            self.space.normalise([*candidate[:position], int(o), *candidate[position + 1 :]])
+            self.space.normalise([*drawn[:position], int(o), *drawn[position + 1 :]])
             for o in options
             if o != candidate[position]
         ]
