@@ -95,6 +95,8 @@ class Pending:
             return None
         if shortcut.dtype != self.x.dtype or shortcut.shape != self.x.shape:
             return None
+        if shortcut.device != self.x.device:
+            return None
         return Pending(self.x, self.norm, self.kernels, self.se, like(shortcut, self.x))
 
 
@@ -145,6 +147,7 @@ def _is_common(norm: nn.BatchNorm2d, x: Tensor) -> bool:
         and x.ndim == 4
         and weight.dtype is mean.dtype is torch.float32
         and weight.shape == x.shape[1:2]
+        and weight.device == x.device  # kernels would read whatever is there
         and x.numel() > x.shape[1]  # one value for each channel has no variance
         and layout(x) is not None
     )

@@ -179,6 +179,17 @@ def test_a_norm_of_one_value_is_refused_as_torch_refuses_it():
         unit(torch.randn(1, 16, 1, 1))
 
 
+def test_norms_and_shortcuts_on_other_devices_are_refused_as_torch_refuses_them(unit, x):
+    """A kernel would read at an address that is none here."""
+    astray = deepcopy(unit)
+    astray.tail[1].to("meta")
+    with pytest.raises(RuntimeError, match="device"):
+        astray(x)
+    norm, kernels = nn.BatchNorm2d(16), primitives.kernels_for(x)
+    assert pending.Pending(x, norm, kernels).plus(x) is not None
+    assert pending.Pending(x, norm, kernels).plus(x.to("meta")) is None
+
+
 def test_frozen_norms_train_by_their_statistics(x):
     unit = unit_with().train()
     for module in unit.modules():
