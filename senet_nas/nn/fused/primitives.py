@@ -189,7 +189,7 @@ def _kernels(device: str, dtype: torch.dtype) -> Kernels | None:
     if device == "cuda":
         from senet_nas.nn.fused import triton_kernels
 
-        return triton_kernels.KERNELS if triton_kernels.available() else None
+        return triton_kernels.KERNELS if triton_kernels.available(dtype) else None
     return None
 
 

@@ -20,15 +20,22 @@ PROGRAMS = 1024  # started at least, where there is enough to do: several for ea
 
 
 @cache
-def available() -> bool:
-    """Whether Triton is there, and a GPU (or its interpreter, which a variable asks for). Why not
-    is logged, once."""
-    if os.environ.get("TRITON_INTERPRET") != "1" and not torch.cuda.is_available():
+def available(dtype: torch.dtype) -> bool:
+    """Whether Triton's programs run here, on a GPU or in its interpreter, which a variable asks
+    for. Why not is logged: Triton may not be there, and it needs a C compiler besides."""
+    has_gpu = torch.cuda.is_available()
+    if not has_gpu and os.environ.get("TRITON_INTERPRET") != "1":
         return False
     try:
         import triton  # noqa: F401
-    except ImportError:
-        logger.warning("SE runs in separate passes on this GPU: triton is not installed")
+
+        if has_gpu:
+            one = torch.ones(1, 1, 1, 1, dtype=dtype, device="cuda")
+            row = torch.ones(1, 1, device="cuda")
+            _apply(one, row[0], row, row, None, "relu")
+    except Exception as error:  # Triton, the compiler that it starts, the driver: each has its own
+        problem = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
+        logger.warning("SE runs in separate passes on this GPU, without Triton: %s", problem)
         return False
     return True
 

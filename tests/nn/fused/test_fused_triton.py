@@ -30,6 +30,20 @@ def test_the_programs_equal_the_reference():
     assert "." in done.stdout.splitlines()[0]
 
 
+def test_a_gpu_on_which_no_program_runs_is_said(monkeypatch, caplog):
+    """As where Triton, which compiles on first use, finds no C compiler."""
+
+    def failing():
+        raise RuntimeError("Failed to find C compiler.")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(triton_kernels, "_code", failing)
+    available = triton_kernels.available.__wrapped__
+    assert not available(torch.bfloat16)
+    (record,) = caplog.records
+    assert "separate passes" in record.getMessage()
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(70_000, 8, 2, 2), (2, 70_000, 1, 2), (1, 3, 4096, 4096)])
 def test_a_grid_has_room_for_any_number_of_images(shape, layout):
