@@ -69,6 +69,8 @@ def _build(compiler: list[str], type_name: str, built: Path) -> None:
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         output = Path(folder) / built.name
         options = [*FLAGS, *wide, f"-DSENET_TYPE={type_name}"]
+        if type_name == "Half":
+            options.append("-DSENET_HALF")
         command = [*compiler, *options, str(source), "-o", str(output), *_openmp()]
         try:
             done = subprocess.run(

@@ -34,7 +34,6 @@ template <class To, class From> inline To converted(From from) {
 struct BFloat16 {
     std::uint16_t bits;
 };
-using Half = _Float16;
 
 template <int COUNT, class Number> inline auto read(const Number* at) {
     typename Vector<Number, COUNT>::Type values;
@@ -43,9 +42,6 @@ template <int COUNT, class Number> inline auto read(const Number* at) {
 }
 
 template <int COUNT> inline Lanes<COUNT> load(const float* at) { return read<COUNT>(at); }
-template <int COUNT> inline Lanes<COUNT> load(const Half* at) {
-    return converted<Lanes<COUNT>>(read<COUNT>(at));
-}
 template <int COUNT> inline Lanes<COUNT> load(const BFloat16* at) {
     using Words = typename Vector<std::uint32_t, COUNT>::Type;
     const auto bits = read<COUNT>(reinterpret_cast<const std::uint16_t*>(at));
@@ -54,10 +50,6 @@ template <int COUNT> inline Lanes<COUNT> load(const BFloat16* at) {
 
 template <int COUNT> inline void store(float* at, Lanes<COUNT> values) {
     std::memcpy(at, &values, sizeof values);
-}
-template <int COUNT> inline void store(Half* at, Lanes<COUNT> values) {
-    const auto halves = converted<typename Vector<Half, COUNT>::Type>(values);
-    std::memcpy(at, &halves, sizeof halves);
 }
 template <int COUNT> inline void store(BFloat16* at, Lanes<COUNT> values) {
     using Words = typename Vector<std::uint32_t, COUNT>::Type;
@@ -70,7 +62,20 @@ template <int COUNT> inline void store(BFloat16* at, Lanes<COUNT> values) {
     std::memcpy(at, &shorts, sizeof shorts);
 }
 
-// What compilers make of the above takes twice as many instructions.
+// Only where it is asked for: g++ before 12 and clang before 15 don't know _Float16 on x86.
+#ifdef SENET_HALF
+using Half = _Float16;
+
+template <int COUNT> inline Lanes<COUNT> load(const Half* at) {
+    return converted<Lanes<COUNT>>(read<COUNT>(at));
+}
+template <int COUNT> inline void store(Half* at, Lanes<COUNT> values) {
+    const auto halves = converted<typename Vector<Half, COUNT>::Type>(values);
+    std::memcpy(at, &halves, sizeof halves);
+}
+#endif
+
+// What compilers make of the loads and stores of BFloat16 takes twice as many instructions.
 #ifdef __AVX512F__
 template <> inline Lanes<16> load<16>(const BFloat16* at) {
     const auto bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));

@@ -87,3 +87,19 @@ def test_importing_builds_nothing(tmp_path):
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "CXX": "/nowhere/c++"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["float", "BFloat16", "Half"])
+def test_only_half_precision_asks_for_a_type_that_older_compilers_lack(kind, tmp_path, monkeypatch):
+    """_Float16: g++ has it from 12 on, and many machines' own is 11."""
+    compiler = tmp_path / "c++"
+    compiler.write_text(
+        f'#!/bin/sh\nfor last; do [ "$last" = -o ] && break; kept="$kept $last"; done\n'
+        f"{build.find_compiler()[0]} -E $kept > {tmp_path}/seen\nexit 1\n"
+    )
+    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(build.BuildError):
+        build.library(kind)
+    assert ("Half = _Float16" in (tmp_path / "seen").read_text()) == (kind == "Half")
