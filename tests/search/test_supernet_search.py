@@ -428,6 +428,21 @@ def test_a_target_that_no_network_reaches_is_refused_with_the_range(images, tmp_
     assert not (tmp_path / "o").exists()
 
 
+def test_a_target_that_no_network_comes_near_is_refused_with_the_nearest():
+    space = SearchSpace.from_choices({"a": [10.0, 20.0], "b": [1.0, 100.0]})
+
+    def value(candidate):
+        chosen = space.choices(candidate)
+        return float(chosen["a"] * chosen["b"])
+
+    for reached in (10.0, 20.5, 2050.0):
+        check_target(space, value, reached, "macs")
+    with pytest.raises(InputError, match=r"10 to 2000 macs, and none within 3% of 300 .* has 1000"):
+        check_target(space, value, 300.0, "macs")
+    with pytest.raises(InputError, match="so none has 2059"):  # 2.95% above: too near the edge
+        check_target(space, value, 2059.0, "macs")
+
+
 def test_se_alone_differs_where_se_alone_is_asked_for():
     positions = se_positions(SPACE)
     names = {SPACE.decisions[position].name for position in positions}

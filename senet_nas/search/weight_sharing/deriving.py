@@ -12,6 +12,7 @@ from search_space.errors import RunError
 from senet_nas.search.weight_sharing.extremes import extreme
 
 TOLERANCE = 0.03  # of the target
+_NEAR = 1 + 0.95 * TOLERANCE  # the largest ratio of cost and target that is aimed at
 _STARTS = 12
 _STEEP = 1e4
 
@@ -20,13 +21,23 @@ Value = Callable[[Candidate], float]
 
 def check_target(space: SearchSpace, value: Value, target: float, axis: str) -> None:
     """Raise `InputError` with the range of costs that the space can reach where the target isn't
-    in it."""
+    in it, and where no network within 3% of it is found."""
     least, most = (value(extreme(space, value, sign)) for sign in (-1, 1))
-    if not least * (1 - TOLERANCE) <= target <= most * (1 + TOLERANCE):
-        raise InputError(
-            f"supernet.targets: networks of {space.name!r} have {least:.4g} to {most:.4g} {axis}, "
-            f"so none has {target:.4g}"
-        )
+    of = f"supernet.targets: networks of {space.name!r} have {least:.4g} to {most:.4g} {axis}"
+    if not least / _NEAR <= target <= most * _NEAR:
+        raise InputError(f"{of}, so none has {target:.4g}")
+    logs = [np.zeros(len(decision.options)) for decision in space.decisions]
+    climb, rng = _Climb(space, logs, value, target), np.random.default_rng(0)
+    ends = []
+    for _ in range(_STARTS):
+        ends.append(climb.from_(_drawn(space, logs, rng), rng))
+        if climb.excess(ends[-1]) == 0:
+            return
+    nearest = value(min(ends, key=climb.excess))
+    raise InputError(
+        f"{of}, and none within {100 * TOLERANCE:.0f}% of {target:.4g} was found: the nearest has "
+        f"{nearest:.4g}"
+    )
 
 
 def derived(
@@ -71,7 +82,7 @@ class _Climb:
     def excess(self, candidate: Candidate) -> float:
         """How far the logarithm of the cost is outside of what is allowed; 0 within."""
         distance = abs(math.log(self.value(candidate) / self.target))
-        return max(0.0, distance - math.log1p(TOLERANCE * 0.95))
+        return max(0.0, distance - math.log(_NEAR))
 
     def likelihood(self, candidate: Candidate) -> float:
         """The logarithm of the probability of the likeliest draw that gives it."""
