@@ -1,9 +1,11 @@
 """`senet-nas latency-table`: what is measured, kept, gone on with, and predicted."""
 
 import json
+import os
 from itertools import pairwise
 
 import pytest
+import torch
 from commands import refused, senet_nas
 
 from search_space import InputError, load, published
@@ -116,8 +118,46 @@ def test_what_is_no_table_is_refused(tmp_path):
     path = tmp_path / "table.json"
     path.write_text("[]")
     assert refused(*FEW, "--out", path) == f"{path}: not a latency table"
+    path.write_text('{"format": 1}')
+    assert "of another version" in refused(*FEW, "--out", path)
     missing = tmp_path / "none" / "table.json"
     assert "no such folder" in refused(*FEW, "--out", missing)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("threads", "two"), ("repeats", 0), ("precision", "fp8"), ("device", "x")]
+)
+def test_conditions_that_measure_nothing_are_no_table(table, tmp_path, name, value):
+    other = tmp_path / "other.json"
+    written = json.loads(table.read_text())
+    written["conditions"][name] = value
+    other.write_text(json.dumps(written))
+    assert refused("latency-table", "cifar_tiny", "--out", other).endswith("not a latency table")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpus_table_isnt_extended_where_there_is_none(table, tmp_path):
+    other = tmp_path / "other.json"
+    written = json.loads(table.read_text())
+    written["conditions"] |= {"device": "cuda", "machine": "NVIDIA H200"}
+    other.write_text(json.dumps(written))
+    message = refused("latency-table", "cifar_tiny", "--networks", 1, "--out", other)
+    assert message.startswith("device 'cuda' cannot be used")
+
+
+def test_devices_that_take_no_time_are_refused():
+    message = refused("latency-table", "cifar_tiny", "--device", "meta")
+    assert "device 'meta' is not known" in message
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(
+    table, tmp_path, monkeypatch
+):
+    with pytest.raises(InputError, match="No such file"):
+        LatencyTable.read(table).write(tmp_path / "none" / "table.json")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    message = refused("latency-table", "cifar_tiny", "--out", tmp_path / "table.json")
+    assert message.endswith("nothing can be written there")
 
 
 def test_the_cpu_clock_needs_one_thread():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from enum import Enum
@@ -82,6 +83,8 @@ def latency_table(
     path = out or path
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder")
+    if not dry_run and not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: nothing can be written there")
     given = {
         "image_size": image_size,
         "classes": classes,

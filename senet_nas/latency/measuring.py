@@ -10,12 +10,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from search_space import SE, Block, InputError, SearchSpace
+from search_space import SE, Block, InputError, SearchSpace, checks
 from senet_nas.nn.freed_memory import keep_freed_memory
 from senet_nas.nn.network import build_block
 
@@ -56,6 +56,18 @@ class Conditions(Timing):
     machine: str
     torch: str
 
+    def check(self) -> None:
+        """Raise `InputError` for what measures nothing, as in a file that was written by hand."""
+        for name in ("threads", "batch_size", "repeats", "image_size", "classes"):
+            checks.integer(name, getattr(self, name), least=1)
+        checks.choice("precision", self.precision, get_args(Precision))
+        checks.choice("clock", self.clock, tuple(CLOCKS))
+        _check_device(self.device)
+
+
+def _check_device(device: str) -> None:
+    checks.choice("device", str(device).partition(":")[0], ("cpu", "cuda"))
+
 
 def conditions_here(
     space: SearchSpace,
@@ -71,9 +83,11 @@ def conditions_here(
 ) -> Conditions:
     """On this machine; threads: torch's own number, if not given.
 
-    Raises `InputError` for the CPU's clock with several threads, or with a GPU.
+    Raises `InputError` for a device that isn't here, and for the CPU's clock with several threads,
+    or with a GPU.
     """
     threads = threads or torch.get_num_threads()
+    _check_device(device)
     if clock == "cpu" and (threads > 1 or torch.device(device).type != "cpu"):
         raise InputError("the clock cpu goes with one thread of the CPU; give --threads 1")
     return Conditions(
@@ -174,9 +188,14 @@ def _interruptions() -> int:
 
 
 def machine(device: str) -> str:
-    """The processor, or the GPU, in its maker's words."""
+    """The processor, or the GPU, in its maker's words. Raises `InputError` for a GPU that isn't
+    there."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
+        try:
+            return torch.cuda.get_device_name(device)
+        except (RuntimeError, AssertionError) as error:
+            problem = str(error).split("\n", maxsplit=1)[0]
+            raise InputError(f"device {device!r} cannot be used: {problem}") from None
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

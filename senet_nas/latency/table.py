@@ -107,23 +107,30 @@ class LatencyTable:
             advance(done, len(parts))
 
     def write(self, path: Path) -> None:
-        """As JSON; whole, or not at all."""
+        """As JSON; whole, or not at all. Raises `InputError` where it can't be written."""
         data = {"format": FORMAT, **asdict(self)}
-        write_atomically(path, lambda temporary: temporary.write_text(json.dumps(data, indent=1)))
+        try:
+            write_atomically(
+                path, lambda temporary: temporary.write_text(json.dumps(data, indent=1))
+            )
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
 
     @classmethod
     def read(cls, path: Path) -> LatencyTable:
         """The table of a file. Raises `InputError` where there is none."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            if data["format"] != FORMAT:
-                raise InputError(f"{path}: a latency table of another version")
-            parts = {str(key): float(ms) for key, ms in data["parts"].items()}
-            return cls(Conditions(**data["conditions"]), parts, float(data["seconds"]))
+            if data["format"] == FORMAT:
+                parts = {str(key): float(ms) for key, ms in data["parts"].items()}
+                conditions = Conditions(**data["conditions"])
+                conditions.check()
+                return cls(conditions, parts, float(data["seconds"]))
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{path}: not a latency table") from None
+        raise InputError(f"{path}: a latency table of another version; measure it anew")
 
     def check_extends(self, wanted: Conditions, path: Path) -> None:
         """Raise `InputError` where figures under `wanted` don't go into this table."""
