@@ -135,8 +135,12 @@ class Archive:
 
     @cached_property
     def is_random(self) -> bool:
-        """Whether it isn't compressed."""
-        return self.path.name.lower().endswith(".tar") and tarfile.is_tarfile(self.path)
+        """Whether it isn't compressed, whatever its name says."""
+        try:
+            tarfile.open(self.path, "r:").close()
+        except (tarfile.TarError, OSError):
+            return False
+        return True
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | str]]:
         """In the archive's order; links and devices are named, never followed."""
@@ -154,6 +158,8 @@ class Archive:
     def read(self, name: str) -> bytes | str:
         """See `Source`."""
         place = self._last[name]
+        if not self.is_random:
+            return dict(self.contents([name]))[name]
         return place.problem or read_part(self.path, place.offset, place.size)
 
     def side_file(self, name: str) -> bytes | None:

@@ -14,6 +14,7 @@ from PIL import Image
 import senet_nas.data as data_of
 from search_space import InputError
 from senet_nas.data import SAMPLE, Augmentation, Reading, training_batches
+from senet_nas.data.sources import Archive
 from senet_nas.data.streaming import Damage
 
 PLAIN = Augmentation()
@@ -291,13 +292,18 @@ def test_evaluation_sees_each_image_exactly_once(photos, world, hold, cache):
     assert torch.equal(torch.cat([b.labels for b in parts]), torch.cat([n for _, n in whole]))
 
 
-def test_compressed_archives_are_copied_once_and_then_read_at_random(photos, tmp_path, cache):
+@pytest.mark.parametrize(("name", "mode"), [("x.tar.xz", "w:xz"), ("x.tar", "w:gz")])
+def test_compressed_archives_are_copied_once_and_then_read_at_random(
+    photos, tmp_path, cache, name, mode
+):
+    """Also one whose name doesn't say that it is compressed."""
     files = {
         path.relative_to(photos).as_posix(): path.read_bytes()
         for path in sorted(photos.rglob("*"), reverse=True)
         if path.is_file()
     }
-    archive = write_tar(tmp_path / "x.tar.xz", files, "w:xz")
+    archive = write_tar(tmp_path / name, files, mode)
+    assert {name: Archive(archive).read(name) for name in files} == files
     reading = Reading("stream", 0, cache=cache)
     for _ in range(2):
         assert_equal(images_of(stream(archive, reading=reading)), images_of(stream(photos)))
