@@ -8,8 +8,8 @@ where TORCHINDUCTOR_COMPILE_THREADS=1 keeps them in this process):
 
 - `fp32`, `bf16`: as the trainer runs them, on one thread; `bf16_plain` with no fused blocks.
 - `compiled`: bf16 by torch.compile, what compiling takes, and after how many steps it has paid.
-- `split`: steps a second of two processes with a thread each, over those of one with two; left
-  out with `--split-rounds 0`.
+- `split`: steps a second of two processes with a thread each, over those of one with two, by wall
+  clock; left out with `--split-rounds 0`.
 
 Variants take turns; ratios are medians over rounds. One JSON line.
 """
@@ -84,7 +84,8 @@ def measured(space: str, number: int, options: argparse.Namespace) -> dict[str, 
     for step in steps.values():
         step()
     rounds = [
-        {k: timeit(step, number=1) for k, step in steps.items()} for _ in range(options.rounds)
+        {k: timeit(step, number=1, timer=clock) for k, step in steps.items()}
+        for _ in range(options.rounds)
     ]
     for name in steps:
         result[f"{name}_ms"] = 1000 * statistics.median(r[name] for r in rounds)
