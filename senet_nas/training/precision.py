@@ -45,7 +45,8 @@ def slow_layers_in_float32(
     slow: list[nn.Conv2d] = []
     if device.type == "cpu" and dtype != torch.float32:
         convolutions = (m for m in network.modules() if type(m) is nn.Conv2d)
-        slow = [m for m in convolutions if _is_strided_depthwise(m)]
+        # Not those whose `forward` is replaced already, by a context around this one or a user.
+        slow = [m for m in convolutions if _is_strided_depthwise(m) and "forward" not in vars(m)]
     for module in slow:
         module.forward = partial(_in_float32, module)  # type: ignore[method-assign]
     try:

@@ -34,6 +34,21 @@ def test_strided_depthwise_convolutions_compute_in_float32_and_only_inside(archi
     assert network(images).dtype == torch.float32
 
 
+def test_a_context_within_another_leaves_its_layers_alone(architecture):
+    """As where a network is evaluated amid its training."""
+    network = seeded_network(architecture, 10, 32, 0)
+
+    def patched():
+        return [name for name, m in network.named_modules() if "forward" in vars(m)]
+
+    with mixed_precision(network, torch.bfloat16, CPU):
+        outside = patched()
+        with mixed_precision(network, torch.bfloat16, CPU):
+            assert patched() == outside
+        assert len(patched()) == len(outside) == 1
+    assert not patched()
+
+
 @pytest.mark.parametrize(
     "layer", [torch.nn.Linear(8, 8, bias=False), torch.nn.Conv2d(8, 8, 1, bias=False)]
 )
