@@ -9,16 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from commands import refused, senet_nas
+from commands import refused, senet_nas, write_images
 
-from search_space import InputError, SearchSpace, load
+from search_space import InputError, SearchSpace, around_published, load
 from search_space.errors import RunError
 from search_space.space import Decision
 from senet_nas.cost import cost
+from senet_nas.nn.supernet import Supernet
 from senet_nas.search import RunFolder, load_run_file
 from senet_nas.search.known_costs import KnownCosts
 from senet_nas.search.progress import ConsoleProgress
 from senet_nas.search.running import Running
+from senet_nas.search.weight_sharing import scoring
 from senet_nas.search.weight_sharing.deriving import TOLERANCE, check_target, derived
 from senet_nas.search.weight_sharing.expected_cost import ExpectedCost, one_hots
 from senet_nas.search.weight_sharing.one_shot import SUPERNET_FILE, SupernetJob, extremes
@@ -130,6 +132,12 @@ def test_norms_are_set_anew_for_each_network(searched):
     assert scored.at_rung(network)[0].scores["loss"] == pytest.approx(honest, rel=1e-6)
 
 
+def test_norms_are_set_by_batches_of_one_size(searched, monkeypatch):
+    """Each counts the same, so that a small last one would spoil them."""
+    monkeypatch.setattr(scoring, "BATCH", 11)
+    assert [len(batch) for batch in evaluator(searched)._recalibration] == [8, 8, 8]
+
+
 def test_a_supernet_is_searched_again_under_other_limits(searched, images, tmp_path):
     run = write(tmp_path / "run.toml", images)
     macs = sorted(record.scores["macs"] for record in RunFolder.open(searched).trials())
@@ -214,6 +222,28 @@ def test_a_supernet_of_another_space_is_refused_naming_what_differs(searched, im
     assert "another space, 'cifar_tiny'" in said
     assert "stage" in said
     assert not (tmp_path / "o").exists()
+
+
+def test_a_supernet_of_other_images_of_the_same_classes_is_refused(searched, tmp_path):
+    """More of the same images are split otherwise, and so were learned from in part."""
+    run = write(tmp_path / "run.toml", write_images(tmp_path / "more", train=20))
+    said = refused("search", run, "--out", tmp_path / "o", "--supernet", checkpoint(searched))
+    assert "a supernet of other images" in said
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_supernet_of_other_networks_by_the_same_decisions_is_refused(searched):
+    loaded = SupernetCheckpoint.load(checkpoint(searched))
+    loaded.check_weights(SPACE, "here")
+    wider = around_published("resnext50_32x4d", {"r": [4, 16]})
+    narrower = around_published("resnet50", {"r": [4, 16]})
+    assert wider.fingerprint() == narrower.fingerprint()
+    with torch.device("meta"):
+        weights = Supernet(narrower, 3).state_dict()
+    of_other = replace(loaded, weights=weights, fingerprint=narrower.fingerprint())
+    of_other.check_space(wider, "here")
+    with pytest.raises(InputError, match="a supernet of other networks"):
+        of_other.check_weights(wider, "here")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 
 from search_space import InputError
 from search_space.coverage import coverage
-from senet_nas.data import draw
+from senet_nas.data import draw, load_images
 from senet_nas.search.known_costs import KnownCosts
 from senet_nas.search.resources import cpus_here
 from senet_nas.search.run_file import RunFile
@@ -30,7 +30,9 @@ def check_supernet(run: RunFile, classes: tuple[str, ...]) -> None:
     draw(section.recipe_in_full().augmentation, 1, size, size, torch.Generator())
     if section.checkpoint is not None:
         loaded = SupernetCheckpoint.load(Path(section.checkpoint))
-        check_fits(loaded, run.evaluation, space, classes, section.checkpoint)
+        mean = load_images(run.evaluation.data, "train", size).mean()
+        check_fits(loaded, run.evaluation, space, classes, mean, section.checkpoint)
+        loaded.check_weights(space, section.checkpoint)
     if section.targets:
         axis, known = section.axis, KnownCosts.of_run(run.evaluation, len(classes))
         of = known.of(axis)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
 import torch
 
 from search_space import Architecture, Blueprint, InputError, SearchSpace
+from senet_nas.data import RGB, ImageSet
 from senet_nas.data.memory import MemoryTestBatches
 from senet_nas.search.evaluation import Evaluation, Evaluator
 from senet_nas.search.evaluation_section import EvaluationSection
@@ -18,6 +20,7 @@ from senet_nas.training.evaluate import evaluate_on
 from senet_nas.training.loop import TrainingState
 
 BATCH = 256
+SAME = 1e-6  # between the means of the same images, each channel from 0 to 1
 
 
 class SupernetEvaluator(Evaluator):
@@ -40,7 +43,7 @@ class SupernetEvaluator(Evaluator):
     ) -> None:
         super().__init__(settings, device, with_latency)
         loaded = SupernetCheckpoint.load(checkpoint)
-        check_fits(loaded, settings, space, self.classes, str(checkpoint))
+        check_fits(loaded, settings, space, self.classes, self.mean, str(checkpoint))
         self.mean, self.std = loaded.mean, loaded.std
         self.supernet = loaded.supernet(space).to(device)
         self._dtype = resolve_precision(self.recipe.precision, torch.device(device))
@@ -50,9 +53,11 @@ class SupernetEvaluator(Evaluator):
         self._recalibration = self._batches(part)
         self._scoring = self._batches(self.validation)
 
-    def _batches(self, images: object) -> MemoryTestBatches:
+    def _batches(self, images: ImageSet) -> MemoryTestBatches:
+        """Of sizes that hardly differ: each counts the same towards a norm's statistics."""
+        size = math.ceil(len(images) / math.ceil(len(images) / BATCH))
         device = torch.device(self.device)
-        return MemoryTestBatches(images, BATCH, self.mean, self.std, device, self._dtype)  # type: ignore[arg-type]
+        return MemoryTestBatches(images, size, self.mean, self.std, device, self._dtype)
 
     def at_rung(
         self, architecture: Blueprint, rung: int = 0, state: TrainingState | None = None
@@ -87,9 +92,11 @@ def check_fits(
     settings: EvaluationSection,
     space: SearchSpace,
     classes: tuple[str, ...],
+    mean: RGB,
     where: str,
 ) -> None:
-    """Raise `InputError` where a supernet can't score a run's candidates honestly."""
+    """Raise `InputError` where a supernet can't score a run's candidates honestly. classes, mean:
+    of all of the run's training images."""
     loaded.check_space(space, where)
     if loaded.classes != classes:
         raise InputError(
@@ -100,6 +107,11 @@ def check_fits(
         raise InputError(
             f"{where}: evaluation.image_size must be {loaded.image_size}, with which the supernet "
             f"was trained, not {settings.image_size}"
+        )
+    if any(abs(theirs - ours) > SAME for theirs, ours in zip(loaded.mean, mean, strict=True)):
+        raise InputError(
+            f"{where}: a supernet of other images than {settings.data}: it may have learned from "
+            "images that would be its test"
         )
     for key, value in split_of(settings).items():
         if loaded.split.get(key) != value:

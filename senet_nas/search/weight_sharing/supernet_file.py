@@ -85,6 +85,20 @@ class SupernetCheckpoint:
             f"{space.fingerprint()}): decisions {differs}"
         )
 
+    def check_weights(self, space: SearchSpace, where: str) -> None:
+        """Raise `InputError` where the space's networks need other weights: spaces around two
+        published networks may have the same decisions."""
+        with torch.device("meta"):
+            wanted = Supernet(space, len(self.classes)).state_dict()
+        for name in sorted(wanted.keys() | self.weights.keys()):
+            shapes = [tuple(t[name].shape) if name in t else None for t in (self.weights, wanted)]
+            if shapes[0] != shapes[1]:
+                raise InputError(
+                    f"{where}: a supernet of other networks, {self.space!r}, though by the same "
+                    f"decisions: {name} is {shapes[0] or 'lacking'} there, and "
+                    f"{shapes[1] or 'lacking'} in {space.name!r}"
+                )
+
     def supernet(self, space: SearchSpace) -> Supernet:
         """The supernet with these weights, in evaluation mode, on the CPU."""
         with torch.random.fork_rng(devices=[]):
