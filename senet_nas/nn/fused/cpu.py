@@ -125,8 +125,13 @@ def _run(
 
 def _sums(x: Tensor) -> tuple[Tensor, Tensor]:
     """Two new (N, C) to write to."""
-    one, two = torch.empty(2, *x.shape[:2]).unbind()
+    one, two = _new(x, 2, *x.shape[:2]).unbind()
     return one, two
+
+
+def _new(x: Tensor, *size: int) -> Tensor:
+    """What C++ writes floats to: not of torch's default dtype or device, which users may set."""
+    return x.new_empty(size, dtype=torch.float32)
 
 
 def _moments(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
@@ -206,8 +211,8 @@ def _gated(
     """Both or neither, which is all that C++ knows."""
     if gate is None and pooled is None:
         return None, None
-    gate = torch.ones(x.shape[:2]) if gate is None else gate
-    return gate, torch.zeros(x.shape[:2]) if pooled is None else pooled
+    gate = _new(x, *x.shape[:2]).fill_(1) if gate is None else gate
+    return gate, _new(x, *x.shape[:2]).zero_() if pooled is None else pooled
 
 
 def _affine(
@@ -220,7 +225,7 @@ def _affine(
     if not all(map(_is_table, tensors)):
         return affine(first, second, norm, centre, count, momentum)
     images, channels = first.shape
-    scale, shift, mean, inverse = made = torch.empty(4, channels).unbind()
+    scale, shift, mean, inverse = made = _new(first, 4, channels).unbind()
     pointers = (tensor.data_ptr() for tensor in (first, second, *tensors, *made))
     call = _Affine(images, channels, count, norm.eps, momentum, *pointers)
     _any_library().senet_affine(ctypes.byref(call))
@@ -234,7 +239,7 @@ def _affine_backward(
     tensors = of_scale, of_shift, mean, inverse, weight
     if not all(map(_is_table, tensors)):
         return affine_backward(of_scale, of_shift, mean, inverse, weight, count)
-    of_first, of_second, of_weight = made = torch.empty(3, len(mean)).unbind()
+    of_first, of_second, of_weight = made = _new(mean, 3, len(mean)).unbind()
     pointers = (tensor.data_ptr() for tensor in (*tensors, *made))
     call = _AffineBackward(len(mean), count, *pointers)
     _any_library().senet_affine_backward(ctypes.byref(call))

@@ -138,16 +138,18 @@ def _norm(norm: nn.BatchNorm2d, x: Tensor) -> Value:
 
 
 def _is_common(norm: nn.BatchNorm2d, x: Tensor) -> bool:
-    weight, mean = norm.weight, norm.running_mean
+    weight, bias, mean = norm.weight, norm.bias, norm.running_mean
     return (
         weight is not None
-        and norm.bias is not None
+        and bias is not None
         and mean is not None
         and norm.num_batches_tracked is not None
         and x.ndim == 4
         and weight.dtype is mean.dtype is torch.float32
         and weight.shape == x.shape[1:2]
         and weight.device == x.device  # kernels would read whatever is there
+        and bias.is_contiguous()
+        and mean.is_contiguous()
         and x.numel() > x.shape[1]  # one value for each channel has no variance
         and layout(x) is not None
     )

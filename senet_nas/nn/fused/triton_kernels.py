@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from senet_nas.nn.fused.primitives import Kernels
+from senet_nas.nn.fused.primitives import Kernels, affine
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def available(dtype: torch.dtype) -> bool:
 
         if has_gpu:
             one = torch.ones(1, 1, 1, 1, dtype=dtype, device="cuda")
-            row = torch.ones(1, 1, device="cuda")
+            row = torch.ones(1, 1, dtype=torch.float32, device="cuda")
             _apply(one, row[0], row, row, None, "relu")
     except Exception as error:  # Triton, the compiler that it starts, the driver: each has its own
         problem = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
@@ -235,8 +235,11 @@ def _affine(
     first: Tensor, second: Tensor, norm: nn.BatchNorm2d, centre: Tensor, count: int, momentum: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See `primitives.affine`: one start in place of fourteen."""
+    assert norm.running_var is not None
+    if not (norm.weight.is_contiguous() and norm.running_var.is_contiguous()):
+        return affine(first, second, norm, centre, count, momentum)
     images, channels = first.shape
-    scale, shift, mean, inverse = torch.empty((4, channels), device=first.device)
+    scale, shift, mean, inverse = first.new_empty((4, channels), dtype=torch.float32)
     with _on(first):
         _affine_code().batch_affine[(_parts(channels, _AFFINE_CHANNELS),)](
             *(first, second, norm.weight, norm.bias, centre, norm.running_mean, norm.running_var),
@@ -252,10 +255,10 @@ def _affine_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `primitives.affine_backward`."""
     channels = len(mean)
-    of_first, of_second, of_weight = torch.empty((3, channels), device=mean.device)
+    of_first, of_second, of_weight = mean.new_empty((3, channels), dtype=torch.float32)
     with _on(mean):
         _affine_code().batch_affine_backward[(_parts(channels, 256),)](
-            *(of_scale.contiguous(), of_shift.contiguous(), mean, inverse, weight),
+            *(of_scale.contiguous(), of_shift.contiguous(), mean, inverse, weight.contiguous()),
             *(of_first, of_second, of_weight, channels, float(count)),
             BLOCK_C=256,
         )

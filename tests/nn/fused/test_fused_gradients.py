@@ -120,12 +120,36 @@ def test_maps_that_hooks_take_away_are_not_held(layout):
 
 
 def test_norms_whose_values_lie_apart_in_memory(x):
-    def found():
-        unit = unit_of("basic", "standard").train()
+    def found(is_training):
+        unit = unit_of("basic", "standard").train(is_training)
         for norm in norms(unit):
-            norm.weight = nn.Parameter(torch.linspace(0.5, 1.5, 32)[::2])
+            norm.weight, norm.bias = (nn.Parameter(apart(0.5)) for _ in range(2))
+            norm.running_mean, norm.running_var = apart(-1.0), apart(1.0)
             assert not norm.weight.is_contiguous()
         unit(x).square().sum().backward()
         return [p.grad for p in unit.parameters()] + [norm.running_var for norm in norms(unit)]
 
-    same(found)
+    def apart(start):
+        return torch.linspace(start, start + 1, 32)[::2]
+
+    same(lambda: found(True))
+    same(lambda: found(False))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(("cell", "placement"), UNITS)
+def test_torchs_default_dtype_and_device_do_not_matter(cell, placement, dtype, x):
+    unit = unit_of(cell, placement).train()
+
+    def found():
+        x.grad, copy = None, deepcopy(unit)
+        copy(x).square().sum().backward()
+        return [x.grad, *(p.grad for p in copy.parameters()), *copy.buffers()]
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            same(found)
+    finally:
+        torch.set_default_dtype(before)

@@ -78,9 +78,12 @@ def test_sums_are_the_same_each_time():
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("default", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("channels", [3, 40])
-def test_batch_norms_few_values(channels):
-    """Scale, shift, running statistics, and the gradients, as in plain torch in float64."""
+def test_batch_norms_few_values(channels, apart, default):
+    """Scale, shift, running statistics, and the gradients, as in plain torch in float64; whatever
+    torch's default dtype is, and also of weights that lie apart in memory."""
     generator = torch.Generator().manual_seed(channels)
     images, count = 70, 70 * 9
 
@@ -88,6 +91,9 @@ def test_batch_norms_few_values(channels):
         return torch.randn(*size, generator=generator)
 
     norms = [torch.nn.BatchNorm2d(channels, device=DEVICE) for _ in range(2)]
+    if apart:
+        for norm in norms:
+            norm.weight = torch.nn.Parameter(torch.linspace(0.5, 1, 2 * channels)[::2].to(DEVICE))
     norms[1].double()
     first, second = drawn(images, channels), 9 + drawn(images, channels).abs()
     centre, of_scale, of_shift = drawn(channels), drawn(channels), drawn(channels)
@@ -95,9 +101,13 @@ def test_batch_norms_few_values(channels):
     for norm, kernels in zip(norms, (triton_kernels.KERNELS, reference), strict=True):
         dtype = norm.weight.dtype
         values = [t.to(DEVICE, dtype) for t in (first, second, centre, of_scale, of_shift)]
-        with torch.no_grad():
-            made = kernels.affine(*values[:2], norm, values[2], count, 0.1)
-            back = kernels.affine_backward(*values[3:], made[2], made[3], norm.weight, count)
+        torch.set_default_dtype(default)
+        try:
+            with torch.no_grad():
+                made = kernels.affine(*values[:2], norm, values[2], count, 0.1)
+                back = kernels.affine_backward(*values[3:], made[2], made[3], norm.weight, count)
+        finally:
+            torch.set_default_dtype(torch.float32)
         found.append([*made, *back, norm.running_mean, norm.running_var])
     for one, two in zip(*found, strict=True):
         close(one.cpu(), two.cpu(), 1e-5, float(two.abs().max()))
