@@ -61,7 +61,8 @@ def evaluate_on(
     precision: str = "fp32",
     group: Group = ALONE,
 ) -> Accuracy:
-    """Accuracy of `network`, in evaluation mode, on all images; its mode is then as before.
+    """Accuracy of `network`, in evaluation mode, on all images; its modules' modes are then as
+    before.
 
     batches: this process's share, in the dtype of the precision on this device; sums are over the
     whole group, so that each image counts once however many there are. Raises `InputError` for no
@@ -70,7 +71,7 @@ def evaluate_on(
     device = as_device(device)
     if device.type == "cpu":
         keep_freed_memory()
-    was_training = network.training
+    modes = [(module, module.training) for module in network.modules()]  # norms may be frozen
     network.to(device).to(memory_format=torch.channels_last).eval()
     dtype = resolve_precision(precision, device)
     right = torch.zeros(3, dtype=torch.int64, device=device)  # first, among five, of so many
@@ -85,7 +86,8 @@ def evaluate_on(
                 right[1] += best.sum()
                 right[2] += len(batch)
     finally:
-        network.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training
     top1, top5, count = group.total(right).tolist()
     if not count:
         raise InputError("there are no images to evaluate on")

@@ -175,6 +175,15 @@ def test_evaluation_agrees_with_a_plain_loop(architecture, test_images, batch_si
     assert accuracy.loss == pytest.approx(sum(losses) / 100, abs=1e-5)
 
 
+def test_evaluation_leaves_norms_frozen(architecture, test_images):
+    network = seeded_network(architecture, 10, 32, 0).train()
+    frozen = next(m for m in network.modules() if isinstance(m, nn.BatchNorm2d)).eval()
+    before = [module.training for module in network.modules()]
+    evaluate(network, test_images.subset(range(4)), mean=(0.5,) * 3, std=(0.2,) * 3)
+    assert [module.training for module in network.modules()] == before
+    assert not frozen.training
+
+
 def test_evaluation_of_nothing_and_of_a_broken_network(architecture, test_images):
     network = seeded_network(architecture, 10, 32, 0)
     about = {"mean": (0.5,) * 3, "std": (0.2,) * 3}
