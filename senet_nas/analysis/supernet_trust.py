@@ -14,6 +14,7 @@ from rich.console import Console
 from search_space import Candidate
 from senet_nas.analysis.front import front_of
 from senet_nas.analysis.rank_correlation import rank_correlations
+from senet_nas.cost import COSTS
 from senet_nas.data import write_atomically
 from senet_nas.search import RunFolder, TrialRecord
 from senet_nas.search.weight_sharing.trust import FOLDER, PLAN_FILE, Plan
@@ -28,7 +29,7 @@ Pair = tuple[Mapping[str, float], Mapping[str, float]]  # scores in the supernet
 class Tau:
     """Kendall's tau between scores in the supernet and alone, its 95% interval by bootstrap, and
     the number of networks. macs: the tau of MACs with training alone, which a supernet has to
-    beat."""
+    beat; larger networks are taken to be better."""
 
     tau: float | None
     interval: tuple[float, float] | None
@@ -59,7 +60,7 @@ class SupernetTrust:
 
 def supernet_trust(folder: RunFolder) -> SupernetTrust | None:
     """Of a run, from what its `trust` folder holds, written to `trust.json`; None where that is
-    not complete. The first objective is the one whose ranking counts."""
+    not complete. The first objective that is measured is the one whose ranking counts."""
     path = folder.path / FOLDER
     if not (path / PLAN_FILE).exists():
         return None
@@ -67,14 +68,14 @@ def supernet_trust(folder: RunFolder) -> SupernetTrust | None:
     objectives = folder.objectives()
     alone = _by_candidate(path / "alone")
     pairs = scored_twice(folder)
-    measured = next(iter(objectives))
+    measured = ranked_objective(objectives)
     finalists = [alone[candidate] for candidate in plan.finalists]
     random = [[alone[candidate] for candidate in drawn] for drawn in plan.random]
     volumes = _volumes([finalists, *random], objectives) if random else [None]
     beats, verdict = _verdict(volumes)
     found = SupernetTrust(
-        all=_tau(pairs["all"], measured),
-        se=_tau(pairs["se"], measured) if plan.se else None,
+        all=_tau(pairs["all"], measured, objectives.get(measured, "max")),
+        se=_tau(pairs["se"], measured, objectives.get(measured, "max")) if plan.se else None,
         supernet=volumes[0],
         random=tuple(v for v in volumes[1:] if v is not None),
         random_trials=max(map(len, random), default=0),
@@ -84,6 +85,11 @@ def supernet_trust(folder: RunFolder) -> SupernetTrust | None:
     )
     _write(folder.path / TRUST_FILE, found)
     return found
+
+
+def ranked_objective(objectives: Mapping[str, str]) -> str:
+    """The first that training decides: of a cost both sides say the same."""
+    return next((name for name in objectives if name not in COSTS), "accuracy")
 
 
 def scored_twice(folder: RunFolder) -> dict[str, list[Pair]]:
@@ -106,10 +112,11 @@ def _by_candidate(path: Path) -> dict[Candidate, TrialRecord]:
     return {record.candidate: record for record in RunFolder.open(path).trials()}
 
 
-def _tau(both: Sequence[Pair], measured: str) -> Tau:
+def _tau(both: Sequence[Pair], measured: str, direction: str) -> Tau:
+    larger_is_better = 1 if direction == "max" else -1
     columns = {
         "supernet": [s[measured] for s, _ in both],
-        "macs": [a["macs"] for _, a in both],
+        "macs": [larger_is_better * a["macs"] for _, a in both],
     }
     found = rank_correlations(columns, [a[measured] for _, a in both], nulls=["macs"])
     return Tau(found["supernet"].tau, found["supernet"].tau_interval, len(both), found["macs"].tau)
@@ -125,17 +132,25 @@ def _volumes(
 def _verdict(volumes: Sequence[float | None]) -> tuple[bool | None, str]:
     ours, *others = volumes
     known = [volume for volume in others if volume is not None]
-    if ours is None or not known:
+    if not others:
         return None, "not compared with random search (supernet.trust.seeds = 0)"
+    if ours is None or not known:
+        return (
+            None,
+            "not compared with random search: one side has no network that could be trained",
+        )
     mean = sum(known) / len(known)
-    spread = 0.0
-    if len(known) > 1:
-        spread = (sum((v - mean) ** 2 for v in known) / (len(known) - 1)) ** 0.5
+    ratio = f"{ours / mean:.3f} times its mean hypervolume" if mean else "its hypervolume is 0"
+    if len(known) == 1:
+        return None, (
+            "one random search of equal device-seconds shows no spread, so there is no winner "
+            f"({ratio}; give supernet.trust.seeds = 2 or more)"
+        )
+    spread = (sum((v - mean) ** 2 for v in known) / (len(known) - 1)) ** 0.5
     least, most = (
         min([*known, mean - DEVIATIONS * spread]),
         max([*known, mean + DEVIATIONS * spread]),
     )
-    ratio = f"{ours / mean:.3f} times its mean hypervolume" if mean else "its hypervolume is 0"
     seeds = f"random search of equal device-seconds ({len(known)} seeds)"
     if ours > most:
         return True, f"the front lies beyond the spread of {seeds}: {ratio}"

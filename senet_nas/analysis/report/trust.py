@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from search_space import InputError
-from senet_nas.analysis.supernet_trust import TRUST_FILE, scored_twice
+from senet_nas.analysis.supernet_trust import TRUST_FILE, ranked_objective, scored_twice
 from senet_nas.search import RunFolder
 
 MOST_BYTES = 1_000_000  # of such a file; a page shows no more
@@ -23,7 +23,7 @@ def trust(folder: RunFolder) -> dict[str, Any] | None:
         if path.stat().st_size > MOST_BYTES:
             return {"fault": f"larger than {MOST_BYTES // 1_000_000} MB"}
         data = json.loads(path.read_text(encoding="utf-8"))
-        measured = next(iter(folder.objectives()))
+        measured = ranked_objective(folder.objectives())
         points = {
             kind: [
                 [shared[measured], alone[measured], alone.get("macs")] for shared, alone in pairs

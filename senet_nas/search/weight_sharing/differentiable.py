@@ -254,7 +254,7 @@ class DifferentiableSearch:
             split=split_of(found.settings),
             training=self._identity(),
             seconds=seconds,
-            device_seconds=seconds,
+            device_seconds=seconds * (1 if self.device.type == "cuda" else torch.get_num_threads()),
             skipped=self.skipped,
         )
 

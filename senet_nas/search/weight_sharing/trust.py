@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from senet_nas.search.preparation import absolute_limits, known_costs
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.run_folder import RunFolder, TrialRecord
 from senet_nas.search.supernet_section import TrustSection
+from senet_nas.search.weight_sharing.equal_seconds import random_searches
 from strategies import make_strategy
 
 FOLDER = "trust"
 PLAN_FILE = "plan.json"
-MOST_RANDOM = 500  # trials of one random search
 _SEED = 0
 
 
@@ -36,7 +37,7 @@ class Plan:
     """sample: candidates spread over the range of MACs. se: candidates that differ in SE alone.
     finalists: of the supernet's front. random: of a random search each. device_seconds: that the
     search took, with training the supernet, scoring, and training the finalists alone; each random
-    search has as many."""
+    search has as many. each_alone: of a random network, in the mean."""
 
     sample: tuple[Candidate, ...] = ()
     se: tuple[Candidate, ...] = ()
@@ -104,20 +105,16 @@ def check_trust(
     devices = run.resources.gpus_per_trial or run.resources.cpus
     seconds = alone.seconds()
     finalists = devices * sum(seconds[candidate] for candidate in plan.finalists)
-    each = devices * float(np.mean(list(seconds.values())))
-    count = min(MOST_RANDOM, space.size(), max(1, int((spent + finalists) / max(each, 1e-9))))
-    plan = Plan(
-        plan.sample,
-        plan.se,
-        plan.finalists,
-        tuple(
-            _drawn(alone_run, space, num_classes, count, seed, over_cost=False)
-            for seed in range(1, wanted.seeds + 1)
-        ),
-        {"supernet": spent, "finalists": finalists, "each_alone": each},
-    )
-    alone.evaluate(plan.alone())
-    plan.save(out / PLAN_FILE)
+    streams = [
+        _asked(alone_run, space, num_classes, seed, over_cost=False)
+        for seed in range(1, wanted.seeds + 1)
+    ]
+    random = random_searches(streams, alone.trained, (spent + finalists) / devices)
+    seconds = alone.seconds()
+    drawn = [candidate for search in random for candidate in search] or plan.alone()
+    each = devices * float(np.mean([seconds[candidate] for candidate in drawn]))
+    told = {"supernet": spent, "finalists": finalists, "each_alone": each}
+    replace(plan, random=random, device_seconds=told).save(out / PLAN_FILE)
 
 
 class _Evaluations:
@@ -128,6 +125,12 @@ class _Evaluations:
         self.space = run.space.open()
         if (path / "run.toml").exists():
             self.folder = RunFolder.open(path)
+            kept, wanted = (each.epochs_in_full() for each in (self.folder.run_file(), run))
+            if kept != wanted:
+                raise InputError(
+                    f"{path}: holds networks trained for {kept} epochs, not {wanted}; give "
+                    f"supernet.trust.epochs = {kept}, or remove that folder to train them anew"
+                )
         else:
             self.folder = RunFolder.create(path, run)
         self.folder.drop_half_line()
@@ -136,6 +139,11 @@ class _Evaluations:
     def seconds(self) -> dict[Candidate, float]:
         """That training and scoring each took."""
         return {record.candidate: record.train_seconds for record in self.records}
+
+    def trained(self, candidates: Sequence[Candidate]) -> dict[Candidate, float]:
+        """`evaluate`, then the `seconds` of all."""
+        self.evaluate(candidates)
+        return self.seconds()
 
     def evaluate(self, candidates: Sequence[Candidate]) -> None:
         """All that aren't yet."""
@@ -187,8 +195,14 @@ def _alone(run: RunFile, wanted: TrustSection) -> RunFile:
 def _drawn(
     run: RunFile, space: SearchSpace, classes: int, count: int, seed: int, *, over_cost: bool
 ) -> tuple[Candidate, ...]:
-    """So many random candidates within the run's limits; over_cost: as many in each of ten bins of
-    MACs."""
+    """So many random candidates, as `_asked` gives them."""
+    return tuple(islice(_asked(run, space, classes, seed, over_cost=over_cost), count))
+
+
+def _asked(
+    run: RunFile, space: SearchSpace, classes: int, seed: int, *, over_cost: bool
+) -> Iterator[Candidate]:
+    """Random candidates within the run's limits; over_cost: as many in each of ten bins of MACs."""
     known = dict(known_costs(run, space, classes))
     macs = known_costs(run.model_copy(update={"objectives": {"macs": "min"}}), space, classes)
     settings: dict[str, Any] = {"uniform_over": "macs"} if over_cost else {}
@@ -201,8 +215,8 @@ def _drawn(
         limits=absolute_limits(run, space, classes),
         **settings,
     )
-    asked = (strategy.ask() for _ in range(count))
-    return tuple(candidate for candidate in asked if candidate is not None)
+    while (candidate := strategy.ask()) is not None:
+        yield candidate
 
 
 def _spread(
