@@ -102,6 +102,8 @@ def _label(where: str, suffix: str, content: bytes) -> str:
         found = next((found[key] for key in _LABEL_KEYS if key in found), NO_LABEL)
     if isinstance(found, bool) or not isinstance(found, int | str):
         raise InputError(f"{where}: a label must be a number or a name, not {found!r}")
+    if found == "":  # one among numbers would make names of them all
+        raise InputError(f"{where}: no label can be read from it")
     return str(found)
 
 

@@ -16,6 +16,7 @@ from senet_nas.data.layout import SPLITS, split_of, test_split
 from senet_nas.data.records import Labels
 
 NO_LABEL = "-1"
+MOST_DIGITS = 6
 CLASS_FILES = ("classes.txt", "classnames.txt")
 
 
@@ -106,9 +107,15 @@ def numbered(
     where: Path, labels: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, Labels], tuple[str, ...]]:
     """Labels as numbers, by split, and the names of the classes, from labels as text: numbers, or
-    names, which are sorted. `NO_LABEL` gives -1."""
+    names, which are sorted. `NO_LABEL` gives -1. Raises `InputError` for a number that is too large
+    to be a class's."""
     texts = {text for split in labels.values() for text in split} - {NO_LABEL}
     if all(text.isdecimal() for text in texts):
+        longest = max((text.lstrip("0") for text in texts), key=len, default="")
+        if len(longest) > MOST_DIGITS:  # there would be as many classes
+            raise InputError(
+                f"{where}: {longest[:20]} is no number of a class, of {MOST_DIGITS} digits at most"
+            )
         number_of = {text: int(text) for text in texts}
         names = class_names(where, None, max(number_of.values(), default=-1) + 1)
     else:

@@ -262,6 +262,7 @@ def test_links_pickles_and_giants_in_shards_are_not_opened(members, tmp_path, ca
         ("cls", b"\xff\xfe", "no label can be read"),
         ("json", b"{", "no label can be read"),
         ("json", b"[" * 100_000, "no label can be read"),
+        ("cls", b" ", "no label can be read"),
         ("json", b'{"label": true}', "must be a number or a name, not True"),
         ("json", b'{"label": [1]}', r"must be a number or a name, not \[1\]"),
     ],
@@ -271,6 +272,17 @@ def test_labels_that_are_none(members, tmp_path, cache, kind, content, message):
     data = write_tar(tmp_path / "x-0.tar", [*shard(rows[:3]), (f"000001.{kind}", content)])
     with pytest.raises(InputError, match=rf"x-0\.tar: 000001\.{kind}: .*{message}"):
         load_images(data, "train", cache=cache)
+
+
+@pytest.mark.parametrize("number", [b"1234567890", b"9" * 5000])
+def test_numbers_of_many_digits_are_no_classes(members, tmp_path, cache, number):
+    """There would be as many classes as the largest number says."""
+    rows = of_split(members, "train")
+    data = write_tar(tmp_path / "x-0.tar", [*shard(rows[:3]), ("000001.cls", number)])
+    with pytest.raises(InputError, match="is no number of a class"):
+        load_images(data, "train", cache=cache)
+    data = write_tar(tmp_path / "x-0.tar", [*shard(rows[:3]), ("000001.cls", b"000000002")])
+    assert load_images(data, "train", cache=cache).labels[1] == 2
 
 
 def test_a_damaged_index_is_made_anew(members, tmp_path, cache, index_home, caplog):
