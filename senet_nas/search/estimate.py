@@ -53,6 +53,7 @@ def estimate(run: RunFile) -> Estimate:
     """
     preflight(run)
     workers = workers_here(run.resources)
+    threads = torch.get_num_threads()
     torch.set_num_threads(run.resources.cpus)
     evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
     space = run.space.open()
@@ -64,6 +65,7 @@ def estimate(run: RunFile) -> Estimate:
         )
         for c in asked
     )
+    torch.set_num_threads(threads)  # all of them train a supernet
     found = at_rate(run, len(evaluator.training), len(evaluator.validation), rate, workers)
     table = evaluator.known.table
     return found if table is None else replace(found, latency_table=in_words(table))
@@ -89,24 +91,34 @@ def at_rate(run: RunFile, training: int, validation: int, rate: float, workers: 
 def _of_supernet(
     run: RunFile, training: int, validation: int, rate: float, workers: int
 ) -> Estimate:
-    from senet_nas.search.weight_sharing.estimate import training_seconds
+    from senet_nas.search.weight_sharing.estimate import search_seconds, training_seconds
 
-    assert run.supernet is not None
-    supernet, wanted = training_seconds(run), run.supernet.trust
-    seconds = SCORING_SHARE * (run.supernet.images + validation) / rate
-    trials = min(run.budget.trials or run.space.open().size(), run.space.open().size())
+    section, epochs = run.supernet, run.epochs_in_full()
+    assert section is not None
+    wanted = section.trust
+    scoring = SCORING_SHARE * (section.images + validation) / rate
+
+    def alone(epochs: int) -> float:
+        return (epochs * training + SCORING_SHARE * validation) / rate
+
+    if section.is_differentiable:
+        supernet, shared = search_seconds(run), 0.0
+        seconds, most = supernet + alone(epochs), len(section.tasks())
+    else:
+        supernet = shared = training_seconds(run)
+        seconds, most = scoring, run.space.open().size()
+    trials = min(run.budget.trials or most, most)
     if run.budget.seconds is not None:
-        left = max(0.0, run.budget.seconds - supernet)
+        left = max(0.0, run.budget.seconds - shared)
         trials = min(trials, math.ceil(left * workers / seconds))
     trust = 0.0
     if wanted.candidates:
-        epochs = wanted.epochs or run.epochs_in_full()
-        alone = (epochs * training + SCORING_SHARE * validation) / rate
-        finalists = wanted.finalists * alone
-        searched = supernet * workers + trials * seconds + finalists
+        each = alone(wanted.epochs or epochs)
+        finalists = min(wanted.finalists, trials) * each
+        searched = shared * workers + trials * seconds + finalists
         ranked = wanted.candidates + wanted.se
-        trust = (ranked * (alone + seconds) + finalists + wanted.seeds * searched) / workers
-    total = supernet + seconds * trials / workers + trust
+        trust = (ranked * (each + scoring) + finalists + wanted.seeds * searched) / workers
+    total = shared + seconds * max(1.0, trials / workers) + trust
     return Estimate(
         training,
         validation,

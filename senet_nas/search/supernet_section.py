@@ -126,6 +126,12 @@ class SupernetSection(BaseModel):
             raise InputError(
                 "budget.epochs: candidates of a supernet aren't trained; give trials or seconds"
             )
+        for name in ("limits", "filter"):
+            if self.is_differentiable and getattr(run, name):
+                raise InputError(
+                    f"{name}: {self.strategy} aims at supernet.targets and knows nothing of it; "
+                    "leave it out"
+                )
         if self.target_cost == "latency" and run.evaluation.latency_table is None:
             raise InputError("supernet.target_cost: latency needs an evaluation.latency_table")
         if run.space.retrofit is not None:

@@ -293,6 +293,7 @@ def test_mistakes_are_one_line(images, tmp_path, change, named):
         (["strategy=darts", "order=3"], "darts.order must be 1 or 2, not 3"),
         (["strategy=gumbel", "temperature_end=0.0"], "gumbel.temperature_end must be above 0"),
         (["strategy=darts", "recipe=rsb_a3", "batch_size=12"], "rsb_a3 has auto_augment"),
+        (["strategy=darts", "limits.macs=1e6"], "limits: darts aims at supernet.targets"),
         (["workers=1200", "batch_size=1200"], "1200 need 1200 CPUs"),
     ],
 )
@@ -300,7 +301,8 @@ def test_what_training_would_refuse_is_refused_before_anything_is_written(
     images, tmp_path, changes, named
 ):
     run = write(tmp_path / "run.toml", images)
-    sets = [part for change in changes for part in ("--set", f"supernet.{change}")]
+    keys = [change if change.startswith("limits") else f"supernet.{change}" for change in changes]
+    sets = [part for key in keys for part in ("--set", key)]
     assert named in refused("search", run, "--out", tmp_path / "o", *sets)
     assert not (tmp_path / "o").exists()
 
@@ -484,6 +486,7 @@ def test_a_differentiable_run_finds_a_network_of_its_target_a_seed(images, tmp_p
     run = write(tmp_path / "run.toml", images, more)
     done = senet_nas("search", run, "--out", tmp_path / "out", "--json")
     assert done.status == 0, done.stderr
+    assert "1/2 trials" in done.stderr  # of two searches, and not of the budget's five
     records = RunFolder.open(tmp_path / "out").trials()
     assert [record.number for record in records] == [0, 1]
     for record in records:
@@ -503,6 +506,36 @@ def test_a_dry_run_says_what_the_supernet_takes(images, tmp_path):
     assert told["trust_seconds"] > told["supernet_seconds"]
     assert told["total_seconds"] > told["trust_seconds"]
     assert not (tmp_path / "o").exists()
+
+
+def test_a_dry_run_says_what_differentiable_searches_take(images, tmp_path):
+    more = 'strategy = "darts"\nseeds = [0, 1]\ntrust = { candidates = 20 }'
+    run = write(tmp_path / "run.toml", images, more)
+    threads = torch.get_num_threads()
+    told = senet_nas("search", run, "--out", tmp_path / "o", "--dry-run", "--json").data()
+    assert told["trials"] == 2
+    assert told["trial_seconds"] > told["supernet_seconds"] > 0
+    assert told["total_seconds"] > 2 * told["trial_seconds"]
+    assert torch.get_num_threads() == threads
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_dry_run_measures_a_supernet_with_the_threads_that_train_it(
+    images, tmp_path, monkeypatch
+):
+    from senet_nas.search.weight_sharing import estimate
+
+    threads = []
+    monkeypatch.setattr(
+        estimate, "training_seconds", lambda run: threads.append(torch.get_num_threads()) or 1.0
+    )
+    run = write(tmp_path / "run.toml", images)
+    torch.set_num_threads(2)
+    try:
+        senet_nas("search", run, "--dry-run", "--set", "resources.cpus_per_trial=1")
+    finally:
+        torch.set_num_threads(1)
+    assert threads == [2]
 
 
 WIDEST = """

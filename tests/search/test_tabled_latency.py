@@ -64,6 +64,14 @@ def run_file(images, file, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def aimed_file(run_file):
+    """The same without its limit, for searches that aim at a target."""
+    path = run_file.with_name("aimed.toml")
+    path.write_text(run_file.read_text().partition("[limits]")[0])
+    return path
+
+
+@pytest.fixture(scope="module")
 def searched(run_file, file, tmp_path_factory):
     out = tmp_path_factory.mktemp("tabled") / "out"
     with pytest.MonkeyPatch.context() as patch:
@@ -194,7 +202,7 @@ def test_expected_latency_is_exact_for_one_network_and_the_mean_over_draws(table
 
 
 def test_a_differentiable_search_ends_at_the_latency_that_was_asked_for(
-    run_file, images, table, tmp_path
+    aimed_file, images, table, tmp_path
 ):
     sets = [
         'supernet.strategy="gumbel"',
@@ -204,7 +212,7 @@ def test_a_differentiable_search_ends_at_the_latency_that_was_asked_for(
         'supernet.target_cost="latency"',
         'supernet.precision="fp32"',
     ]
-    run = load_run_file(run_file, sets)
+    run = load_run_file(aimed_file, sets)
     evaluator = Evaluator(run.evaluation)
     found = DifferentiableSearch(SPACE, evaluator, run.supernet, 1.6, 0, tmp_path / "s").run()
     assert found.cost == pytest.approx(table.predict(SPACE.build(found.candidate)))
@@ -212,7 +220,7 @@ def test_a_differentiable_search_ends_at_the_latency_that_was_asked_for(
     assert found.expected is not None
 
 
-def test_a_target_that_no_network_reaches_is_refused_with_the_range(run_file, table, tmp_path):
+def test_a_target_that_no_network_reaches_is_refused_with_the_range(aimed_file, table, tmp_path):
     def latency(candidate):
         return table.predict(SPACE.build(candidate))
 
@@ -220,7 +228,7 @@ def test_a_target_that_no_network_reaches_is_refused_with_the_range(run_file, ta
     sets = ['supernet.strategy="gumbel"', 'supernet.target_cost="latency"']
     target = "supernet.targets=[1e3]"
     options = [part for change in (*sets, target) for part in ("--set", change)]
-    message = refused("search", run_file, "--out", tmp_path / "o", *options)
+    message = refused("search", aimed_file, "--out", tmp_path / "o", *options)
     assert f"have {least:.4g} to {most:.4g} latency_ms, so none has 1000" in message
     check_target(SPACE, latency, (least + most) / 2, LATENCY)
 

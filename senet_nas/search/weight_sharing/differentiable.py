@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,21 @@ class DifferentiableSearch:
                 if on_epoch is not None:
                     on_epoch(self.epochs[-1])
             return self._found()
+
+    def step_times(self, count: int) -> list[float]:
+        """The seconds of the first steps of a new search; it is of no more use then."""
+        times: list[float] = []
+        with forked_rng(self.device):
+            while len(times) < count:
+                for training, validation in islice(self._pairs(0), count - len(times)):
+                    started = time.perf_counter()
+                    self.relaxed.see(training, validation, 0.0)
+                    with suppress(FloatingPointError):
+                        self.strategy.step(self.relaxed, len(times), 0.0)
+                    if self.device.type == "cuda":
+                        torch.cuda.synchronize(self.device)
+                    times.append(time.perf_counter() - started)
+        return times
 
     def _train_epoch(self, epoch: int) -> None:
         started, total = time.perf_counter(), 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from contextlib import suppress
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import torch
 
-from search_space import InputError
+from senet_nas.search.evaluation import Evaluator
 from senet_nas.search.run_file import RunFile
+from senet_nas.search.weight_sharing.differentiable import DifferentiableSearch
 from senet_nas.search.weight_sharing.one_shot import OpenedSupernet, SupernetJob, extremes
 from senet_nas.search.weight_sharing.paths import PathSteps
 from senet_nas.training.group import ALONE
@@ -41,15 +43,9 @@ class _Clock(Observer):
 
 def training_seconds(run: RunFile) -> float:
     """Of the supernet of a one-shot run, from the speed of its first steps after the first; 0
-    where it names one that is trained. Raises `InputError` for a differentiable strategy, whose
-    steps differ too much."""
+    where it names one that is trained."""
     section = run.supernet
     assert section is not None
-    if section.is_differentiable:
-        raise InputError(
-            f"--dry-run doesn't estimate {section.strategy}: what its steps cost changes while "
-            "alpha learns; try one epoch (--set supernet.epochs=1)"
-        )
     if section.checkpoint is not None:
         return 0.0
     device = torch.device("cuda" if run.resources.gpus_per_trial else "cpu")
@@ -61,7 +57,7 @@ def training_seconds(run: RunFile) -> float:
     strategy = make_path_strategy(
         section.strategy, opened.space, *ends, section.seed, **section.settings()
     )
-    few = replace(opened.recipe, epochs=1, warmup_epochs=0.0)
+    few = replace(opened.recipe, epochs=STEPS + 1, warmup_epochs=0.0)
     with suppress(_EnoughError):
         train_on(
             opened.training,
@@ -72,6 +68,23 @@ def training_seconds(run: RunFile) -> float:
             observer=clock,
             learn=PathSteps(opened.training, strategy),
         )
-    taken = clock.times[-1] - clock.times[0]
     steps = opened.batches.steps() * opened.recipe.epochs
-    return taken / max(1, len(clock.times) - 1) * steps / section.workers
+    return (clock.times[-1] - clock.times[0]) / STEPS * steps / section.workers
+
+
+def search_seconds(run: RunFile) -> float:
+    """Of one differentiable search, from the speed of its first steps after the first, with the
+    CPUs or the GPU of a trial. What steps take changes while alpha learns, except in `darts`."""
+    section = run.supernet
+    assert section is not None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(run.resources.cpus)
+    try:
+        evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
+        target, seed = section.tasks()[0]
+        search = DifferentiableSearch(run.space.open(), evaluator, section, target, seed, Path())
+        times = search.step_times(STEPS + 1)
+        taken = statistics.mean(times[1:])
+        return taken * search.weights_half.steps() * search.recipe.epochs
+    finally:
+        torch.set_num_threads(threads)

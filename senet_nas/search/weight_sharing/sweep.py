@@ -37,6 +37,7 @@ class Sweep:
         done = {record.number for record in self.records}
         most = self.run.budget.trials
         tasks = self.section.tasks()[:most]
+        self._tasks = len(tasks)
         self._total = self.section.recipe_in_full().epochs
         self._running: set[int] = set()
         self._told: dict[int, int] = {}  # epochs of each search that were told of
@@ -100,7 +101,8 @@ class Sweep:
 
         if self._due:
             record_launch(self.folder, len(self.records))
-            self.progress.start(self.run, self.records)
+            budget = self.run.budget.model_copy(update={"trials": self._tasks})
+            self.progress.start(self.run.model_copy(update={"budget": budget}), self.records)
             self._started = time.perf_counter()
             trials = Trials(self.next_task, self.record, self._tick)
             out = self.folder.path / FOLDER
