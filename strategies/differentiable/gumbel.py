@@ -27,7 +27,8 @@ class Strategy:
     the options drawn are computed; not so, they are the softmax, over all options (SNAS, equation
     4). computed: how many options of a decision are computed for alpha's step, the likeliest of
     the draw; the network is that of the first. 1 is GDAS, where an option only learns how much
-    more or less of it would do; from 2 on also what another in its place would.
+    more or less of it would do, which behind a batch norm is nothing: only SE and what ends the
+    network learn from images then. From 2 on also what another in its place would.
     temperature_start, temperature_end: tau, which falls along a line. alpha_rate, alpha_decay: of
     alpha's Adam.
     """
