@@ -87,9 +87,12 @@ class Folder:
         return digest.hexdigest()
 
     def paths(self) -> list[str]:
-        """Image files at any depth; a folder that links back to its parent is entered once."""
+        """Image files at any depth; a folder that links back to its parent is entered once.
+
+        Raises `InputError` for a folder that can't be read: its classes would be missing.
+        """
         found, entered = [], set()
-        for parent, folders, names in os.walk(self.path, followlinks=True):
+        for parent, folders, names in os.walk(self.path, onerror=_refuse, followlinks=True):
             stat = Path(parent).stat()
             if (stat.st_dev, stat.st_ino) in entered:
                 folders.clear()
@@ -115,6 +118,12 @@ class Folder:
         """See `Source`."""
         content = self.read(name) if (self.path / name).is_file() else None
         return content if isinstance(content, bytes) else None
+
+
+def _refuse(error: OSError) -> None:
+    name = Path(error.filename).name
+    if name != "lost+found" and is_image(f"{name}/x.png"):  # not of a disk's own, nor hidden
+        raise InputError(f"{error.filename}: {error.strerror}")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +152,25 @@ def test_missing_and_foreign_files(tmp_path, cache):
     (tmp_path / "x.tar").write_bytes(b"no archive at all")
     with pytest.raises(InputError, match="cannot be read as an archive"):
         load_images(tmp_path / "x.tar", "train", cache=cache)
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(members, tmp_path, cache, monkeypatch):
+    """As a class that belongs to another user."""
+    data, scandir = write_folder(tmp_path / "x", members), os.scandir
+    refused = {"lost+found", ".hidden"}
+    for name in refused:
+        (data / name).mkdir()
+
+    def refusing(path):
+        if Path(path).name in refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert_holds(load_images(data, "train", cache=cache), members)
+    refused.add("cat")
+    with pytest.raises(InputError, match="cat: Permission denied"):
+        load_images(data, "train", cache=cache)
 
 
 def test_a_cut_off_archive(members, tmp_path, cache):
