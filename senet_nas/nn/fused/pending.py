@@ -192,7 +192,7 @@ class PuttingOff:
         return branch if self.shortcut is None else self.together(self.shortcut(x), branch)
 
     def together(self, shortcut: Value, branch: Value) -> Value:
-        """The sum, as a part of the branch's map, or of the shortcut's."""
+        """The sum, as a part of the branch's map where that is put off."""
         shortcut = value_of(shortcut)
         if self._unit.adds and isinstance(branch, Pending) and (sum_ := branch.plus(shortcut)):
             return sum_
