@@ -29,7 +29,13 @@ import torch  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from search_space import Blueprint, load  # noqa: E402
-from senet_nas.cost import block_cost, classifier_cost, cost  # noqa: E402
+from senet_nas.cost import (  # noqa: E402
+    _gate_cost,
+    _traced_block,
+    block_cost,
+    classifier_cost,
+    cost,
+)
 from senet_nas.nn import build_network  # noqa: E402
 
 SEED = 0
@@ -59,8 +65,8 @@ def measured(name: str, networks: int) -> dict[str, float]:
     size = space.image_size or 32
     found = [space.build(space.sample(rng)) for _ in range(networks)]
     cost(found[0], size, CLASSES)  # imports
-    block_cost.cache_clear()
-    classifier_cost.cache_clear()
+    for known_so_far in (block_cost, _traced_block, _gate_cost, classifier_cost):
+        known_so_far.cache_clear()
     cold, known = [], []
     for each in found:
         before = block_cost.cache_info().misses

@@ -87,7 +87,7 @@ def main() -> None:
     }
     for key in arguments.only:
         if key == "kernels":
-            line[key] = _kernel_rates(arguments.batch, device)
+            line[key] = _kernel_rates(arguments.batch, device, CLOCKS[arguments.clock])
         else:
             _measure(key, line, arguments, device)
     print(json.dumps(line))
@@ -246,20 +246,24 @@ def _ratio(above: list[float], below: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(above, below, strict=True)), 3)
 
 
-def _kernel_rates(batch: int, device: torch.device) -> dict[str, Any]:
+def _kernel_rates(batch: int, device: torch.device, clock: Callable[[], float]) -> dict[str, Any]:
     """How fast each map runs, over the bytes that it must read and write."""
     if device.type == "cuda":
-        return _rates((batch, 256, 56, 56), torch.bfloat16, device, _peak_bandwidth(device))
+        return _rates((batch, 256, 56, 56), torch.bfloat16, device, clock, _peak_bandwidth(device))
     # Larger ones are new memory from the system each time, whose faults would hide the kernels.
     shape = (batch, 64, 56, 56)
     return {
-        str(dtype).removeprefix("torch."): _rates(shape, dtype, device, 0.0)
+        str(dtype).removeprefix("torch."): _rates(shape, dtype, device, clock, 0.0)
         for dtype in (torch.bfloat16, torch.float32)
     }
 
 
 def _rates(
-    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, peak: float
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+    clock: Callable[[], float],
+    peak: float,
 ) -> dict[str, Any]:
     x, shortcut, grad = (
         torch.randn(shape, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
@@ -270,7 +274,7 @@ def _rates(
         return {}
     found: dict[str, Any] = {"name": kernels.name, "peak_gb_per_s": peak or None}
     for name, (run, tensors) in _maps(kernels, x, shortcut, grad).items():
-        times = _interleaved({name: run}, 20, device)[name]
+        times = _interleaved({name: run}, 20, device, clock)[name]
         rate = tensors * x.numel() * x.element_size() / statistics.median(times) / 1e9
         found[name] = {"gb_per_s": round(rate, 1), "share": round(rate / peak, 3) if peak else None}
     return found
