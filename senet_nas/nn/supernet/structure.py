@@ -144,28 +144,27 @@ class _Sizes:
         return part * share[ring]
 
     def _pair_mask(self, weights: Tensor) -> Tensor:
-        """How much of the weight lies on variants in which an output reads an input."""
-        mask = torch.zeros(int(self.outputs.max()), int(self.inputs.max()), device=weights.device)
-        rows = torch.arange(mask.shape[0], device=weights.device)[:, None]
-        columns = torch.arange(mask.shape[1], device=weights.device)[None, :]
+        """Of the weight on variants that have both an output and an input, how much lies on those
+        in which the one reads the other; by their number where they have no weight, so that a
+        channel that isn't there yet is read as it would be."""
+        shape, device = (int(self.outputs.max()), int(self.inputs.max())), weights.device
+        rows = torch.arange(shape[0], device=device)[:, None]
+        columns = torch.arange(shape[1], device=device)[None, :]
         sizes = zip(self.outputs, self.inputs, self.groups, strict=True)
         distinct: dict[tuple[int, int, int], list[int]] = {}
         for index, (outputs, inputs, groups) in enumerate(sizes):
             key = int(outputs), int(inputs), int(groups)
             distinct.setdefault(key, []).append(index)
+        linked, both, linked_count, both_count = (torch.zeros(shape, device=device),) * 4
         for (outputs, inputs, groups), indices in distinct.items():
-            same = rows // (outputs // groups) == columns // (inputs // groups)
-            present = same & (rows < outputs) & (columns < inputs)
-            mask = mask + present * weights[indices].sum()
-        # The share of channels that are there at all is not this mask's to say.
-        return mask / _share(mask)
-
-
-def _share(mask: Tensor) -> Tensor:
-    """The largest entry of each row and column together, from which groups take away."""
-    rows = mask.detach().amax(1, keepdim=True)
-    columns = mask.detach().amax(0, keepdim=True)
-    return torch.minimum(rows, columns).clamp_min(1e-12)
+            there = (rows < outputs) & (columns < inputs)
+            same = there & (rows // (outputs // groups) == columns // (inputs // groups))
+            weight = weights[indices].sum()
+            linked, both = linked + same * weight, both + there * weight
+            linked_count = linked_count + same * len(indices)
+            both_count = both_count + there * len(indices)
+        counted = linked_count / both_count.clamp_min(1)
+        return torch.where(both > 0, linked / both.clamp_min(1e-12), counted)
 
 
 def survival(sizes: Tensor, weights: Tensor) -> Tensor:

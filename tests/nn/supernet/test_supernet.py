@@ -123,6 +123,34 @@ def test_every_decision_of_a_mixture_learns(name):
     assert all(p.grad is None or p.grad.isfinite().all() for p in shared.parameters())
 
 
+def test_the_gradient_of_a_mixture_is_its_slope():
+    """By differences, where widths, groups and depths are mixed at once."""
+    space = load("cifar_residual")
+    shared = supernet(space).eval()
+    mixed, drawn = MixedSupernet(shared), torch.Generator().manual_seed(1)
+    weights = [torch.rand(len(d.options), generator=drawn) + 0.3 for d in space.decisions]
+    weights = [(weight / weight.sum()).requires_grad_() for weight in weights]
+
+    def loss(changed):
+        return F.cross_entropy(mixed(images(), Mixture(changed)), torch.arange(4))
+
+    gradients = torch.autograd.grad(loss(weights), weights, materialize_grads=True)
+    distance = 0.02
+    for position, decision in enumerate(space.decisions):
+        if decision.name not in ("stage3_depth", "stage3_channels", "stage3_cell", "stage3_groups"):
+            continue
+        direction = torch.zeros(len(decision.options))
+        direction[0], direction[-1] = -1, 1
+        with torch.no_grad():
+            above, below = (
+                loss([w + s * direction if n == position else w for n, w in enumerate(weights)])
+                for s in (distance, -distance)
+            )
+        slope = float(above - below) / (2 * distance)
+        found = float((gradients[position] * direction).sum())
+        assert found == pytest.approx(slope, rel=0.05, abs=1e-4), decision.name
+
+
 def test_se_options_share_one_pass_over_the_trunk(monkeypatch):
     """Mixing 51 SE options at each block convolves no more than one network does."""
     space = load("cifar_residual")
