@@ -309,7 +309,7 @@ def test_damaged_tables_and_strange_columns(members, tmp_path, cache):
     with pytest.raises(InputError, match=r"00000-of-00002\.arrow: cannot be read as Arrow"):
         load_images(data, "train", cache=cache)
     (data / "train/state.json").write_text(json.dumps({"_data_files": [{"filename": "../x"}]}))
-    with pytest.raises(InputError, match=r"'\.\./x' is no file of its folder"):
+    with pytest.raises(InputError, match=r"'\.\./x' is no entry of its folder"):
         load_images(data, "train", cache=cache)
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r"x\.parquet: cannot be read as Parquet"):
@@ -322,6 +322,26 @@ def test_damaged_tables_and_strange_columns(members, tmp_path, cache):
             "train",
             cache=cache,
         )
+
+
+@pytest.mark.parametrize("name", ["../other", "..", 1])
+def test_splits_that_leave_their_folder_are_refused(members, tmp_path, cache, name):
+    data = write_saved(tmp_path / "saved", members)
+    write_saved(tmp_path / "other", members)
+    (data / "dataset_dict.json").write_text(json.dumps({"splits": ["train", name]}))
+    with pytest.raises(InputError, match=r"dataset_dict\.json: .* is no entry of its folder"):
+        load_images(data, "train", cache=cache)
+
+
+def test_splits_of_one_kind_are_put_together(members, tmp_path, cache):
+    """As shards' are, by their names: none takes another's place."""
+    data = write_saved(tmp_path / "saved", members)
+    (data / "train").rename(data / "train_b")
+    write_saved(tmp_path / "again", members)
+    (tmp_path / "again/train").rename(data / "train_a")
+    splits = ["train_a", "train_b", "validation"]
+    (data / "dataset_dict.json").write_text(json.dumps({"splits": splits}))
+    assert len(load_images(data, "train", cache=cache)) == 48
 
 
 def test_columns_are_known_by_name_without_metadata_and_paths_are_not_followed(

@@ -30,7 +30,9 @@ def opened(path: Path) -> Arrow | None:
     if (path / "dataset_dict.json").is_file():
         by_split: dict[str, tuple[Path, ...]] = {}
         for name in _listed(path / "dataset_dict.json", "splits"):
-            by_split[split_of(name)] = _saved(path / name)
+            _check_inside(path / "dataset_dict.json", name)
+            split = split_of(name)
+            by_split[split] = by_split.get(split, ()) + _saved(path / name)
     elif (path / "state.json").is_file():
         by_split = {"train": _saved(path)}
     else:
@@ -142,11 +144,16 @@ def _saved(folder: Path) -> tuple[Path, ...]:
         for entry in _listed(folder / "state.json", "_data_files")
     ]
     for name in names:
-        if not isinstance(name, str) or Path(name).name != name:
-            raise InputError(f"{folder / 'state.json'}: {name!r} is no file of its folder")
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: no such file")
+        _check_inside(folder / "state.json", name)
+        if not (folder / str(name)).is_file():
+            raise InputError(f"{folder / str(name)}: no such file")
     return tuple(folder / str(name) for name in names)
+
+
+def _check_inside(file: Path, name: object) -> None:
+    """That a name in a file of JSON is one in the file's own folder."""
+    if not isinstance(name, str) or Path(name).name != name or name == "..":
+        raise InputError(f"{file}: {name!r} is no entry of its folder")
 
 
 def _listed(file: Path, key: str) -> list[Any]:
