@@ -177,19 +177,19 @@ def kernels_for(x: Tensor) -> Kernels | None:
     says, once. The first call on a CPU may build them."""
     if x.dtype not in DTYPES:
         return None
-    return _kernels(x.device.type, x.dtype)
+    return _kernels(x.device, x.dtype)
 
 
 @cache
-def _kernels(device: str, dtype: torch.dtype) -> Kernels | None:
-    if device == "cpu":
+def _kernels(device: torch.device, dtype: torch.dtype) -> Kernels | None:
+    if device.type == "cpu":
         from senet_nas.nn.fused import cpu
 
         return cpu.KERNELS if cpu.available(dtype) else None
-    if device == "cuda":
+    if device.type == "cuda":
         from senet_nas.nn.fused import triton_kernels
 
-        return triton_kernels.KERNELS if triton_kernels.available(dtype) else None
+        return triton_kernels.KERNELS if triton_kernels.available(device, dtype) else None
     return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from functools import cache
 from typing import Any
 
@@ -20,22 +19,18 @@ PROGRAMS = 1024  # started at least, where there is enough to do: several for ea
 
 
 @cache
-def available(dtype: torch.dtype) -> bool:
-    """Whether Triton's programs run here, on a GPU or in its interpreter, which a variable asks
-    for. Why not is logged: Triton may not be there, and it needs a C compiler besides."""
-    has_gpu = torch.cuda.is_available()
-    if not has_gpu and os.environ.get("TRITON_INTERPRET") != "1":
-        return False
+def available(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether Triton's programs run on a GPU. Why not is logged: Triton may not be there, and it
+    needs a C compiler besides."""
     try:
         import triton  # noqa: F401
 
-        if has_gpu:
-            one = torch.ones(1, 1, 1, 1, dtype=dtype, device="cuda")
-            row = torch.ones(1, 1, dtype=torch.float32, device="cuda")
-            _apply(one, row[0], row, row, None, "relu")
+        one = torch.ones(1, 1, 1, 1, dtype=dtype, device=device)
+        row = torch.ones(1, 1, dtype=torch.float32, device=device)
+        _apply(one, row[0], row, row, None, "relu")
     except Exception as error:  # Triton, the compiler that it starts, the driver: each has its own
         problem = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
-        logger.warning("SE runs in separate passes on this GPU, without Triton: %s", problem)
+        logger.warning("SE runs in separate passes on %s, without Triton: %s", device, problem)
         return False
     return True
 
