@@ -202,7 +202,8 @@ def trace(
 
     counting = Counting()
     module.eval()
-    with torch.no_grad(), counting:
+    # Inference mode would hide from `counting` which operations a layer is made of.
+    with torch.inference_mode(False), torch.no_grad(), counting:
         output = (run or module)(torch.zeros(1, *shape, device=device))
     params = sum(p.numel() for p in module.parameters() if p.requires_grad)
     return Cost(params, counting.macs, counting.written), tuple(output.shape[1:])

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from search_space import Architecture, InputError, load, published, space_names
 from senet_nas import Cost, build_network, cost
+from senet_nas.cost import _gate_cost, _traced_block, block_cost, classifier_cost
 from senet_nas.latency import Timing, measure_latency
 
 
@@ -47,6 +48,16 @@ def test_equals_a_full_trace(name, seed):
 )
 def test_published_networks_equal_a_full_trace(name):
     assert cost(published(name)) == traced(published(name), 224, 1000)[0]
+
+
+def test_is_the_same_in_inference_mode():
+    unusual = published("se_resnet50")
+    with torch.inference_mode():
+        found = cost(unusual, 33, 7)
+    for kept in (_traced_block, _gate_cost, block_cost, classifier_cost):
+        kept.cache_clear()
+    assert found == cost(unusual, 33, 7)
+    assert found.macs > 0
 
 
 def test_agrees_with_fvcore():
