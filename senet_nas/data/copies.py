@@ -15,7 +15,7 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -175,5 +175,6 @@ def _described(shorter: int | None) -> str:
 def _held(path: Path) -> Iterator[None]:
     """Wait until no other process makes this file."""
     with path.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks: at worst it is made twice
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,5 +1,7 @@
 """Images that are streamed, against the same ones read in other ways."""
 
+import errno
+import fcntl
 import io
 import tarfile
 from itertools import islice
@@ -308,6 +310,15 @@ def test_compressed_archives_are_copied_once_and_then_read_at_random(
     for _ in range(2):
         assert_equal(images_of(stream(archive, reading=reading)), images_of(stream(photos)))
     assert len(list(cache.glob("*.copies.arrow"))) == 1
+
+
+def test_a_file_system_without_locks_holds_copies_too(photos, cache, monkeypatch):
+    def refusing(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refusing)
+    reading = Reading("stream", 0, copies=256, cache=cache)
+    assert_equal(images_of(stream(photos, reading=reading)), images_of(stream(photos)))
 
 
 def test_smaller_copies_say_what_they_are(photos, cache, caplog):

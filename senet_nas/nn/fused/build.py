@@ -3,6 +3,7 @@ them in the user's cache."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -46,7 +47,8 @@ def library(type_name: str) -> ctypes.CDLL:
     if not built.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with built.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # a file system without locks: at worst built twice
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if not built.exists():
                 _build(compiler, type_name, built)
     return ctypes.CDLL(str(built))

@@ -1,5 +1,7 @@
 """The kernels are built once, whoever asks first; without a compiler, plain modules run."""
 
+import errno
+import fcntl
 import logging
 import os
 import stat
@@ -50,6 +52,21 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, unbuilt, monkeypatch, 
         assert not cpu.available(torch.float32)
     cpu.available.cache_clear()
     assert len(caplog.records) == 1
+
+
+def test_a_file_system_without_locks_has_kernels_too(tmp_path, monkeypatch):
+    """As some clusters' homes are."""
+    path, compiler = build.library("float")._name, tmp_path / "c++"
+    compiler.write_text(f'#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\ncp {path} "$2"\n')
+    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def refusing(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refusing)
+    assert build.library("float")._name.startswith(str(tmp_path))
 
 
 def test_processes_that_start_together_build_once(tmp_path):
