@@ -20,6 +20,14 @@ from senet_nas.nn.supernet.place import SharedPlace
 from senet_nas.nn.supernet.structure import Structure, survival
 from senet_nas.nn.supernet.weights import SharedWeights, bind
 
+TINY = 1e-6  # of a weight, for what has none
+
+
+def proportions(weights: Tensor) -> Tensor:
+    """The same to a sum of 1; alike where none has any."""
+    total = weights.sum()
+    return weights / total if float(total.detach()) > 0 else torch.ones_like(weights) / len(weights)
+
 
 class MixedGates:
     """The SE options of a place in one structure."""
@@ -64,16 +72,17 @@ class MixedGates:
         rows = np.asarray(chosen)[:, None]
         kinds = self._kind[rows, options[None, :]].reshape(-1)
         hidden = self._hidden[rows, options[None, :]].reshape(-1)
-        joint = (within[:, None] * se_weights[torch.from_numpy(options)][None, :]).reshape(-1)
+        given = se_weights[torch.from_numpy(options)]
+        joint = (within[:, None] * given[None, :]).reshape(-1)
+        nearest = (within[:, None] * (given + TINY)[None, :]).detach().reshape(-1)
         by_placement: dict[str, list[tuple[_Kind, Tensor, Tensor, bool]]] = {}
         for number in np.unique(kinds[kinds >= 0]):
             members = torch.from_numpy((kinds == number).nonzero()[0])
             sizes = torch.from_numpy(hidden[members.numpy()])
             own = joint[members]
             weight = own.sum()
-            conditional = (
-                own / weight if float(weight.detach()) > 0 else torch.ones_like(own) / len(own)
-            )
+            has_weight = float(weight.detach()) > 0
+            conditional = proportions(own if has_weight else nearest[members])
             uniform = int(sizes.min()) == int(sizes.max())
             mask = survival(sizes.to(own.device), conditional)
             kind = self.kinds[number]

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search_space.coverage import Place
-from senet_nas.nn.supernet.mixed_gates import MixedGates
+from senet_nas.nn.supernet.mixed_gates import TINY, MixedGates, proportions
 from senet_nas.nn.supernet.place import SharedPlace
 from senet_nas.nn.supernet.structure import Structure, structures
 from senet_nas.nn.supernet.supernet import Supernet
@@ -57,9 +57,10 @@ class MixedSupernet:
 
     def __call__(self, x: Tensor, mixture: Mixture) -> Tensor:
         indicators = mixture.indicators()
+        nearest = _nearest(mixture.weights, indicators)
         training = self.supernet.training
         for row in self._rows:
-            x = _run_row(row, x, mixture.weights, indicators, training)
+            x = _run_row(row, x, mixture.weights, nearest, indicators, training)
         # Widths that a network doesn't have are zeros, which the widest classifier may read.
         width = x.shape[1]
         logits: Tensor = self.supernet.last(width).use(training)(x.mean((2, 3)))
@@ -70,6 +71,7 @@ def _run_row(
     row: Sequence[MixedPlace],
     x: Tensor,
     weights: Sequence[Tensor],
+    nearest: Sequence[Tensor],
     indicators: Sequence[np.ndarray],
     training: bool,
 ) -> Tensor:
@@ -84,7 +86,7 @@ def _run_row(
             total = ending if total is None else _add(total, ending)
         if not some_present:
             return x if total is None else total
-        x = place(x, weights, indicators, training)
+        x = place(x, weights, nearest, indicators, training)
         reached = present
     if total is None:
         return x
@@ -142,10 +144,12 @@ class MixedPlace:
         self,
         x: Tensor,
         weights: Sequence[Tensor],
+        nearest: Sequence[Tensor],
         indicators: Sequence[np.ndarray],
         training: bool,
     ) -> Tensor:
-        """The mixture of the blocks that may stand here, given that one does."""
+        """The mixture of the blocks that may stand here, given that one does. nearest: weights by
+        which those that have none are put together."""
         possible = self._possible(indicators)[1:]
         variant_weights = self.variant_weights(weights)[1:]
         se_weights = self.se_weights(weights)
@@ -156,17 +160,19 @@ class MixedPlace:
         listed = torch.from_numpy(possible).to(x.device)
         if not float(variant_weights.detach()[listed].sum()) > 0:
             # No block at all has the weight: what one would give is computed for that gradient.
-            variant_weights = listed.to(x.dtype)
+            variant_weights = self.variant_weights(nearest)[1:]
         everything = variant_weights[listed].sum()
         several = sum(possible[list(s.numbers)].any() for s in self.structures) > 1
         for structure, gates in zip(self.structures, self._gates, strict=True):
             chosen = [index for index, n in enumerate(structure.numbers) if possible[n]]
             if not chosen:
                 continue
-            own = variant_weights[[structure.numbers[index] for index in chosen]]
+            numbers = [structure.numbers[index] for index in chosen]
+            own = variant_weights[numbers]
             share = own.sum()
-            # A structure without weight is computed for the gradient of its gate alone.
-            within = own / share if float(share.detach()) > 0 else torch.ones_like(own) / len(own)
+            if not float(share.detach()) > 0:  # computed for the gradient of its gate alone
+                own = self.variant_weights(nearest)[1:][numbers]
+            within = proportions(own)
             y = _run(structure, gates, x, chosen, within, se_weights, se_possible, training)
             if several:
                 y = y * (share / everything)
@@ -200,6 +206,15 @@ def _distribution(
     for position in positions:
         joint = joint[..., None] * weights[position]
     return torch.zeros(count, device=device).index_add(0, table.to(joint.device), joint.reshape(-1))
+
+
+def _nearest(weights: Sequence[Tensor], indicators: Sequence[np.ndarray]) -> list[Tensor]:
+    """The weights with a little more for each option that is computed: by these, what has no weight
+    is put together with as few other options changed as may be."""
+    return [
+        weight.detach() + TINY * torch.from_numpy(present).to(weight.device, weight.dtype)
+        for weight, present in zip(weights, indicators, strict=True)
+    ]
 
 
 def _reached(

@@ -33,6 +33,8 @@ WIDTHLESS = (
     nn.AvgPool2d,
 )
 
+HARDLY = 1e-8
+
 
 class Structure:
     """Variants at one place with the same modules in the same order, over shared weights.
@@ -129,8 +131,11 @@ class _Sizes:
         return part
 
     def _output_mask(self, weights: Tensor) -> Tensor:
-        """How much of the weight lies on variants that have a channel: (outputs,)."""
-        return survival(self.outputs.to(weights.device), weights)
+        """How much of the weight lies on variants that have a channel: (outputs,). Hardly anything
+        for none at all: a ReLU gives no gradient at 0, by which such a channel could be wished for.
+        """
+        mask = survival(self.outputs.to(weights.device), weights)
+        return mask + HARDLY * (mask.detach() == 0)
 
     def _taps(self, part: Tensor, weights: Tensor) -> Tensor:
         most = int(self.kernels.max())

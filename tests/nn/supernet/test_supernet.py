@@ -151,6 +151,45 @@ def test_the_gradient_of_a_mixture_is_its_slope():
         assert found == pytest.approx(slope, rel=0.05, abs=1e-4), decision.name
 
 
+@pytest.mark.parametrize(
+    ("name", "seed", "of"),
+    [("cifar_tiny", 0, ("",)), ("cifar_residual", 2, ("_cell", "_channels"))],
+)
+def test_an_option_that_is_computed_without_weight_has_the_slope_towards_it(name, seed, of):
+    """As gumbel and proxyless have it: one network has all the weight, and of each decision
+    another option is computed. All else stays as it was drawn."""
+    space = load(name)
+    mixed = MixedSupernet(supernet(space).eval())
+    rng = np.random.default_rng(seed)
+    candidate = space.sample(rng)
+    steps = [int(rng.integers(1, len(d.options))) for d in space.decisions]
+    others = [
+        (number + step) % len(decision.options)
+        for number, step, decision in zip(candidate, steps, space.decisions, strict=True)
+    ]
+    support = list(zip(candidate, others, strict=True))
+    weights = [weight.requires_grad_() for weight in one_hot(space, candidate)]
+
+    def loss(changed):
+        return F.cross_entropy(mixed(images(), Mixture(changed, support)), torch.arange(4))
+
+    gradients = torch.autograd.grad(loss(weights), weights, materialize_grads=True)
+    distance = 0.003
+    for position, decision in enumerate(space.decisions):
+        if not decision.name.endswith(of):
+            continue
+        drawn, other = support[position]
+        moved = one_hot(space, candidate)
+        values = []
+        for share in (0, distance, 2 * distance):
+            moved[position][drawn], moved[position][other] = 1 - share, share
+            with torch.no_grad():
+                values.append(float(loss(moved)))
+        slope = (-3 * values[0] + 4 * values[1] - values[2]) / (2 * distance)
+        found = float(gradients[position][other] - gradients[position][drawn])
+        assert found == pytest.approx(slope, rel=0.1, abs=5e-4), decision.name
+
+
 def test_se_options_share_one_pass_over_the_trunk(monkeypatch):
     """Mixing 51 SE options at each block convolves no more than one network does."""
     space = load("cifar_residual")
