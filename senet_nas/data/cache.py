@@ -16,7 +16,7 @@ from senet_nas.data.files import write_atomically
 from senet_nas.data.image_set import ImageSet
 
 _log = logging.getLogger(__name__)
-_FORMAT = "3"  # raise it when the same source would decode to other pixels
+_FORMAT = "4"  # raise it when the same source would decode to other pixels, or be kept otherwise
 
 
 def cache_file(
@@ -36,8 +36,8 @@ def read_cache(path: Path) -> ImageSet | None:
         with safe_open(path, framework="pt") as file:
             pixels, labels = file.get_tensor("pixels"), file.get_tensor("labels")
             about = json.loads(file.metadata()["images"])
-        if about["crc32"] != _checksum(pixels):
-            raise ValueError("the pixels' checksum differs")
+        if about["crc32"] != _checksum(pixels, labels):
+            raise ValueError("the checksum differs")
         images = pixels.permute(0, 3, 1, 2)
         return ImageSet(images, labels, tuple(about["classes"]), tuple(about["skipped"]))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -50,7 +50,7 @@ def write_cache(path: Path, images: ImageSet) -> None:
     about = {
         "classes": images.classes,
         "skipped": images.skipped,
-        "crc32": _checksum(images.pixels),
+        "crc32": _checksum(images.pixels, images.labels),
     }
     tensors = {"pixels": images.pixels, "labels": images.labels}
     metadata = {"images": json.dumps(about)}
@@ -64,5 +64,5 @@ def write_cache(path: Path, images: ImageSet) -> None:
         _log.warning("decoded images could not be kept in %s: %s", path.parent, error)
 
 
-def _checksum(pixels: Tensor) -> int:
-    return zlib.crc32(pixels.numpy().data)
+def _checksum(pixels: Tensor, labels: Tensor) -> int:
+    return zlib.crc32(labels.numpy().data, zlib.crc32(pixels.numpy().data))

@@ -271,7 +271,7 @@ def test_changed_content_is_not_taken_from_the_cache(members, tmp_path, cache):
     assert load_images(data, "train", 16, cache=cache).images.shape == (24, 3, 16, 16)
 
 
-@pytest.mark.parametrize("where", [50, -50, None])
+@pytest.mark.parametrize("where", [50, "labels", -50, None])
 def test_a_damaged_cache_file_is_made_anew(members, tmp_path, cache, caplog, where):
     data = write_tar(tmp_path / "x.tar", members)
     good = load_images(data, "train", cache=cache)
@@ -279,6 +279,8 @@ def test_a_damaged_cache_file_is_made_anew(members, tmp_path, cache, caplog, whe
     content = bytearray(kept.read_bytes())
     if where is None:
         del content[100:]
+    elif where == "labels":  # the first tensor behind the header
+        content[8 + int.from_bytes(content[:8], "little")] ^= 1
     else:
         content[where] ^= 0xFF
     kept.write_bytes(content)
