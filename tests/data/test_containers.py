@@ -344,6 +344,17 @@ def test_splits_of_one_kind_are_put_together(members, tmp_path, cache):
     assert len(load_images(data, "train", cache=cache)) == 48
 
 
+def test_shards_whose_columns_differ(members, tmp_path, cache):
+    first, images = table(of_split(members, "train")), "has no column 'image', as others have"
+    words = first.set_column(1, "label", pa.array(["cat"] * len(first)))
+    others = {"columns 'label' differ": words, images: first.rename_columns(["photo", "label"])}
+    for message, second in others.items():
+        for number, each in enumerate((first, second)):
+            pq.write_table(each, tmp_path / f"train-{number}.parquet")
+        with pytest.raises(InputError, match=message):
+            load_images(tmp_path, "train", cache=cache)
+
+
 def test_columns_are_known_by_name_without_metadata_and_paths_are_not_followed(
     members, tmp_path, cache, caplog
 ):

@@ -85,8 +85,11 @@ class ParquetRecords:
 
         number = 0
         for file in self.files:
+            shard = _file(file)
+            if self.column not in shard.schema_arrow.names:
+                raise InputError(f"{file}: has no column {self.column!r}, as others have")
             try:
-                for batch in _file(file).iter_batches(_ROWS, columns=[self.column]):
+                for batch in shard.iter_batches(_ROWS, columns=[self.column]):
                     for cell in batch.column(0):
                         yield number, content_of(cell.as_py())
                         number += 1
@@ -113,7 +116,10 @@ def _column(files: tuple[Path, ...], name: str) -> pa.ChunkedArray:
             chunks += _file(file).read(columns=[name]).column(name).chunks
         except (pa.ArrowException, OSError, KeyError) as error:
             raise _unreadable(file, error) from None
-    return pa.chunked_array(chunks)
+    try:
+        return pa.chunked_array(chunks)
+    except pa.ArrowException as error:
+        raise InputError(f"{files[0].parent}: columns {name!r} differ: {error}") from None
 
 
 def _unreadable(file: Path, error: Exception) -> InputError:
