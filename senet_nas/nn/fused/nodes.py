@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from senet_nas.nn.fused.primitives import Kernels
-from senet_nas.nn.fused.switch import refuse_second
+from senet_nas.nn.fused.switch import refuse_many, refuse_second
 
 
 @dataclass(slots=True, eq=False)
@@ -157,6 +157,7 @@ class Join(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         refuse_second()
+        refuse_many(grad)
         link: Link = ctx.link
         x, shortcut = ctx.saved_tensors
         grad = like(grad, x)

@@ -85,3 +85,13 @@ def refuse_second() -> None:
             "fused batch norms have no second derivatives; take them inside "
             "senet_nas.nn.fused.disabled()"
         )
+
+
+def refuse_many(grad: Tensor) -> None:
+    """Batches of gradients (`is_grads_batched`) have no memory that kernels could read."""
+    of_batches = torch._C._functorch
+    if of_batches.is_legacy_batchedtensor(grad) or of_batches.is_batchedtensor(grad):
+        raise RuntimeError(
+            "fused batch norms take one gradient at a time; take many at once inside "
+            "senet_nas.nn.fused.disabled()"
+        )

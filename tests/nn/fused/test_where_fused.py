@@ -154,6 +154,18 @@ def test_second_derivatives_are_refused_and_can_be_had_without(unit, x):
     assert second.abs().sum() > 0
 
 
+def test_many_gradients_at_once_are_refused_and_can_be_had_without(unit, x):
+    def jacobian(vectorize):
+        return torch.autograd.functional.jacobian(
+            lambda images: unit(images).mean((0, 2, 3)), x, vectorize=vectorize
+        )
+
+    with pytest.raises(RuntimeError, match="disabled"):
+        jacobian(True)
+    with disabled():
+        torch.testing.assert_close(jacobian(True), jacobian(False))
+
+
 @pytest.mark.parametrize("squeeze", ["max", "none"])
 def test_other_squeezes_run_as_modules(squeeze, x, calls):
     unit = unit_with(squeeze=squeeze).eval()
