@@ -30,9 +30,9 @@ Timed = tuple[nn.Module, tuple[int, ...]]  # a module and the shape that it read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How modules are timed. threads: of the CPU, torch's own number where None. bf16: autocast,
-    as the trainer and `evaluate` run. clock: cpu counts the process's CPU time on one thread, for
-    a machine that does other things. repeats: rounds that count."""
+    """How modules are timed. threads: of the CPU, torch's own number where None. bf16: autocast of
+    all layers. clock: cpu counts the process's CPU time on one thread, for a machine that does
+    other things. repeats: rounds that count."""
 
     device: str = "cpu"
     threads: int | None = None
