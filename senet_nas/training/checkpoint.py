@@ -102,6 +102,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     something else."""
     weights, about = load_tensors(Path(path), "checkpoint")
     try:
+        if "kind" in about:
+            raise InputError(f"it is a {about['kind']}")
         if about["format"] != _FORMAT:
             raise InputError(f"format {about['format']!r} is not known (allowed: {_FORMAT})")
         architecture = blueprint_from_json(json.dumps(about["architecture"]))

@@ -213,6 +213,11 @@ def test_progress_is_told_of_steps_too(images, tmp_path, monkeypatch):
     assert told and told[0] == 1
 
 
+def test_a_supernet_given_as_one_network_is_called_what_it_is(searched, images):
+    said = refused("evaluate", checkpoint(searched), "--data", images)
+    assert said.endswith("not a checkpoint of senet-nas: it is a supernet")
+
+
 def test_a_supernet_of_another_space_is_refused_naming_what_differs(searched, images, tmp_path):
     run = write(tmp_path / "run.toml", images)
     said = refused(
