@@ -138,15 +138,18 @@ def _norm(norm: nn.BatchNorm2d, x: Tensor) -> Value:
 
 
 def _is_common(norm: nn.BatchNorm2d, x: Tensor) -> bool:
-    weight, bias, mean = norm.weight, norm.bias, norm.running_mean
+    weight, bias = norm.weight, norm.bias
+    mean, variance = norm.running_mean, norm.running_var
     return (
         weight is not None
         and bias is not None
         and mean is not None
+        and variance is not None
         and norm.num_batches_tracked is not None
+        and (norm.track_running_stats or not norm.training)
         and x.ndim == 4
-        and weight.dtype is mean.dtype is torch.float32
-        and weight.shape == x.shape[1:2]
+        and weight.dtype is bias.dtype is mean.dtype is variance.dtype is torch.float32
+        and weight.shape == bias.shape == mean.shape == variance.shape == x.shape[1:2]
         and weight.device == x.device  # kernels would read whatever is there
         and bias.is_contiguous()
         and mean.is_contiguous()

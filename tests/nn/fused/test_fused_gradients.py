@@ -102,6 +102,19 @@ def test_bfloat16_networks_with_norms_in_float32(cell, placement, has_gradients,
         assert all(p.grad.dtype is p.dtype for p in unit.parameters())
 
 
+@pytest.mark.parametrize("is_training", [True, False])
+def test_norms_whose_statistics_are_not_to_be_brought_on(is_training, x):
+    """As virtual adversarial training sets them for a second look at the same images."""
+
+    def found():
+        unit = unit_of("basic", "standard").train(is_training)
+        for norm in norms(unit):
+            norm.track_running_stats = False
+        return [unit(x), *unit.buffers()]
+
+    same(found)
+
+
 def test_norms_that_lack_something(x):
     unit = unit_of("basic", "standard").train()
     unit.head[1].register_parameter("bias", None)

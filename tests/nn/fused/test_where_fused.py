@@ -202,6 +202,16 @@ def test_norms_and_shortcuts_on_other_devices_are_refused_as_torch_refuses_them(
     assert pending.Pending(x, norm, kernels).plus(x.to("meta")) is None
 
 
+@pytest.mark.parametrize("name", ["weight", "bias", "running_mean", "running_var"])
+@pytest.mark.parametrize("is_training", [True, False])
+def test_norms_of_other_widths_are_refused_as_torch_refuses_them(unit, x, name, is_training):
+    unit.train(is_training)
+    tensor = getattr(unit.tail[1], name)
+    tensor.data = tensor.data[:8].clone()
+    with pytest.raises(RuntimeError, match="16 elements"):
+        unit(x)
+
+
 def test_frozen_norms_train_by_their_statistics(x):
     unit = unit_with().train()
     for module in unit.modules():
