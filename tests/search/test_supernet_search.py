@@ -366,6 +366,14 @@ def test_a_step_without_a_finite_loss_is_skipped_and_counted(job, spoiled):
     assert all(t.isfinite().all() for t in loaded.weights.values() if t.is_floating_point())
 
 
+def test_a_run_says_how_many_steps_were_skipped(images, tmp_path, spoiled, capsys):
+    from senet_nas.search.weight_sharing.training import supernet_of
+
+    spoiled.update({1, 3})
+    supernet_of(load_run_file(write(tmp_path / "run.toml", images)), tmp_path)
+    assert "supernet: 2 steps had no finite loss and were skipped" in capsys.readouterr().err
+
+
 def test_ten_in_a_row_stop_the_run_and_keep_what_was_good(job, spoiled):
     longer = job.supernet.model_copy(update={"epochs": 8})
     job = replace(job, supernet=longer, save_seconds=0.0)

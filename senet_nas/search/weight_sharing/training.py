@@ -7,6 +7,7 @@ from pathlib import Path
 
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.weight_sharing.one_shot import SUPERNET_FILE, SupernetJob, train_supernet
+from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
 from senet_nas.training.progress import TrainingProgress
 
 FOLDER = "supernet"
@@ -20,14 +21,19 @@ def supernet_of(run: RunFile, folder: Path) -> Path:
         return Path(section.checkpoint)
     out = folder / FOLDER
     job = SupernetJob(run.space, run.evaluation, section, out)
-    if not (out / SUPERNET_FILE).exists():
-        print(f"training the supernet: {section.strategy}", file=sys.stderr, flush=True)
+    if (out / SUPERNET_FILE).exists():
+        return out / SUPERNET_FILE
+    print(f"training the supernet: {section.strategy}", file=sys.stderr, flush=True)
     gpus = run.resources.gpus_per_trial
     with TrainingProgress("supernet") as progress:
-        return train_supernet(
+        path = train_supernet(
             job,
             device="cuda" if gpus else "cpu",
             gpus_per_worker=gpus,
             on_epoch=progress.after_epoch,
             on_step=progress.after_step,
         )
+    if skipped := SupernetCheckpoint.load(path).skipped:
+        told = f"{skipped} steps had no finite loss and were skipped"
+        print(f"supernet: {told}", file=sys.stderr, flush=True)
+    return path
