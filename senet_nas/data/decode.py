@@ -16,6 +16,7 @@ from search_space.errors import InputError
 from senet_nas.data.centre import centred
 from senet_nas.data.jpeg import DAMAGE, Pixels, decode_image, reason_of
 from senet_nas.data.records import Content
+from senet_nas.data.room import memory_bytes
 
 _log = logging.getLogger(__name__)
 _CHUNK = 256
@@ -51,7 +52,7 @@ def decode_all(
     contents: pairs of an index into `names`, and the file's bytes or why there are none.
     Returns pixels uint8 (N, H, W, 3), the indices int64 (N,) that could be read, and the names
     and reasons of the others. Raises `InputError` where too many can't be read, where sizes
-    differ and `size` is None, and where the images need more than half of this machine's memory.
+    differ and `size` is None, and where the images need more than half of the memory.
     """
     pixels: Pixels | None = None
     read = np.zeros(len(names), dtype=bool)
@@ -98,11 +99,6 @@ def warn_of_damage(skipped: tuple[str, ...], count: int) -> None:
         _log.warning("%d of %d images could not be read: %s", len(skipped), count, listed)
 
 
-def memory_bytes() -> int:
-    """This machine's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def _decoded(
     contents: Iterable[tuple[int, Content]],
     size: int | None,
@@ -131,7 +127,7 @@ def _check_memory(source: str, count: int, shape: tuple[int, ...]) -> None:
     if needed > memory // 2:
         raise InputError(
             f"{source}: {count} images of {_size(shape)} pixels need {needed / 2**30:.1f} GiB in "
-            f"memory, more than half of this machine's {memory / 2**30:.1f} GiB: give a smaller "
+            f"memory, more than half of the {memory / 2**30:.1f} GiB there are: give a smaller "
             "image size (`retrain` and `evaluate` stream images, whatever their number)"
         )
 

@@ -15,7 +15,6 @@ from search_space.errors import InputError
 from senet_nas.data.augmentation import Augmentation
 from senet_nas.data.batches import Batches, TestBatches
 from senet_nas.data.copies import copied
-from senet_nas.data.decode import memory_bytes
 from senet_nas.data.image_set import RGB
 from senet_nas.data.jpeg import DAMAGE, size_of
 from senet_nas.data.load import Split, is_downloaded, load_images, open_images
@@ -24,6 +23,7 @@ from senet_nas.data.memory import MemoryBatches, MemoryTestBatches
 from senet_nas.data.moments import sampled_moments
 from senet_nas.data.pixel_records import PixelRecords
 from senet_nas.data.records import Opened, Records, records_of
+from senet_nas.data.room import memory_bytes
 from senet_nas.data.splits import training_subset
 from senet_nas.data.streaming import Damage, StreamedBatches, StreamedTestBatches, Target
 from senet_nas.data.views import TestView, TrainingView, View
