@@ -3,6 +3,8 @@ import logging
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -332,6 +334,26 @@ def test_cifar10_that_cannot_be_downloaded(cache, monkeypatch):
     monkeypatch.setattr(torchvision.datasets, "CIFAR10", fail)
     with pytest.raises(InputError, match=r"could not be downloaded \(no network\)"):
         load_images("cifar10", "train", cache=cache)
+
+
+def test_cifar10_is_downloaded_by_one_at_a_time(cache, monkeypatch):
+    import torchvision.datasets
+
+    inside, most = [], []
+
+    class Slow:
+        classes, targets, data = ["cat"], [0], np.zeros((1, 32, 32, 3), np.uint8)
+
+        def __init__(self, *_, **__):
+            inside.append(self)
+            time.sleep(0.1)
+            most.append(len(inside))
+            inside.remove(self)
+
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", Slow)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: load_images("cifar10", "train", cache=cache), range(3)))
+    assert most == [1, 1, 1]
 
 
 def test_unknown_split_and_size():
