@@ -54,7 +54,7 @@ class Structure:
             role: _Sizes([one[role] for one in self._roles], shared.layer(role).depthwise)
             for role in self._roles[0]
         }
-        self._normed = _followed_by_norm(self.units[0])
+        self._masked_later = _masked_later(self.units[0], shared)
         # The narrowest input may need another class of convolution, which does for the others too.
         narrowest = min(self.variants, key=lambda variant: variant.in_channels)
         self.module = meta_unit(narrowest, _eps(self.units[0]))
@@ -68,7 +68,7 @@ class Structure:
         for role, layer in self._layers.items():
             sizes = self._masked[role].among(chosen)
             sizes.shape_layer(layer)
-            mask_outputs = role not in self._normed
+            mask_outputs = role not in self._masked_later
             for name in tensors(layer):
                 shared = self._shared.layer(role).tensor(name)
                 bind(layer, name, sizes.part(name, shared, weights, mask_outputs))
@@ -119,8 +119,7 @@ class _Sizes:
             return shared[:most]
         if shared.ndim == 1:
             part = shared[:most]
-            masked = mask_outputs or not self.is_conv
-            return part * self._output_mask(weights) if masked else part
+            return part * self._output_mask(weights) if mask_outputs else part
         part = shared[:most, : 1 if self.is_depthwise else int(self.inputs.max())]
         if shared.ndim == 4:
             part = self._taps(part, weights)
@@ -186,15 +185,29 @@ def _sizes(layer: Layer) -> tuple[int, int, int, int]:
     return layer.num_features, layer.num_features, 1, 1
 
 
-def _followed_by_norm(unit: Unit) -> set[str]:
-    """The roles of convolutions whose outputs a batch norm reads next: its mask will do."""
+def _masked_later(unit: Unit, shared: SharedWeights) -> set[str]:
+    """The roles of layers each of whose channels is next read alone, by a layer that masks it: of
+    convolutions before a norm, and of norms before a depthwise convolution. One mask will do, and
+    a second would leave a channel under a small weight no slope.
+    """
     found = set()
     by_layer = {id(layer): role for role, layer in roles(unit).items()}
     for child in unit.children():
-        layers = [module for module in child.modules() if isinstance(module, LAYERS)]
+        modules = [*child.modules()]
+        in_a_row = all(type(m) is nn.Sequential for m in modules if next(m.children(), None))
+        layers = [module for module in modules if isinstance(module, LAYERS)]
         for layer, after in pairwise(layers):
-            normed = isinstance(layer, nn.Conv2d) and isinstance(after, nn.BatchNorm2d)
-            if normed and after.num_features == layer.out_channels:
+            if isinstance(layer, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
+                is_next = after.num_features == layer.out_channels
+            else:
+                is_next = (
+                    in_a_row
+                    and isinstance(layer, nn.BatchNorm2d)
+                    and isinstance(after, nn.Conv2d)
+                    and shared.layer(by_layer[id(after)]).depthwise
+                    and after.in_channels == layer.num_features
+                )
+            if is_next:
                 found.add(by_layer[id(layer)])
     return found
 

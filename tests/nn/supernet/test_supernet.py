@@ -190,6 +190,24 @@ def test_an_option_that_is_computed_without_weight_has_the_slope_towards_it(name
         assert found == pytest.approx(slope, rel=0.1, abs=5e-4), decision.name
 
 
+def test_a_wider_expansion_that_is_computed_without_weight_can_be_wished_for():
+    """In training, where a norm undoes how small the channels under a mask are; a second mask
+    behind it would take away their slope."""
+    space = load("cifar_mobile")
+    mixed = MixedSupernet(supernet(space).train())
+    candidate = space.candidate({})
+    support = [
+        (number, len(d.options) - 1) if d.name.endswith("block1_expansion") else (number,)
+        for number, d in zip(candidate, space.decisions, strict=True)
+    ]
+    weights = [weight.requires_grad_() for weight in one_hot(space, candidate)]
+    loss = F.cross_entropy(mixed(images(), Mixture(weights, support)), torch.arange(4))
+    gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
+    for decision, gradient in zip(space.decisions, gradients, strict=True):
+        if decision.name.endswith("block1_expansion"):
+            assert abs(float(gradient[-1] - gradient[0])) > 1e-4, decision.name
+
+
 def test_se_options_share_one_pass_over_the_trunk(monkeypatch):
     """Mixing 51 SE options at each block convolves no more than one network does."""
     space = load("cifar_residual")
