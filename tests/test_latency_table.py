@@ -11,13 +11,16 @@ from commands import refused, senet_nas
 from search_space import InputError, load, published
 from senet_nas.latency import (
     LatencyTable,
+    Timing,
     conditions_here,
     drawn,
     measure_latencies,
+    measured,
     parts_of,
     parts_of_space,
 )
 from senet_nas.latency.chains import IN_CHAIN, chains_of
+from senet_nas.latency.parts import timed
 
 FEW = ("latency-table", "cifar_tiny", "--threads", 1, "--repeats", 1, "--image-size", 16)
 
@@ -112,6 +115,29 @@ def test_parts_are_measured_behind_others_that_make_what_they_read():
     pairs = [pair for chain in chains for pair in pairwise(chain)]
     assert sum(a.after == b.before for a, b in pairs) > len(pairs) / 2
     assert chains_of(parts, 1) != chains
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_parts_read_and_write_what_they_do_in_networks(precision, dtype):
+    """In bfloat16 a sum with a float32 shortcut would be float32, and no fused one."""
+    seen = set()
+
+    class Seen(torch.nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, x):
+            y = self.module(x)
+            seen.update([x.dtype, y.dtype])
+            return y
+
+    parts = list(parts_of(next(drawn(load("cifar_tiny"), 1)), 16, 10))
+    chain = [(Seen(module), shape) for module, shape in map(timed, parts)]
+    measured([[one] for one in chain], Timing(threads=1, repeats=1, precision=precision))
+    assert seen == {dtype}
 
 
 def test_what_is_no_table_is_refused(tmp_path):

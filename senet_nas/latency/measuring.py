@@ -153,7 +153,9 @@ class _Turn:
     ) -> None:
         module = module.to(device).eval()
         self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = torch.randn(timing.batch_size, *shape, device=device)
+        # bf16 as what stands before it in a network writes: a sum with float32 would be float32.
+        dtype = torch.bfloat16 if timing.precision == "bf16" else torch.float32
+        images = torch.randn(timing.batch_size, *shape, device=device, dtype=dtype)
         self._images = images.to(memory_format=torch.channels_last)
         self._clock = CLOCKS[timing.clock]
         self._runs: list[tuple[bool, float]] = []  # whether interrupted, seconds
