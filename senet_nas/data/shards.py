@@ -92,10 +92,15 @@ def class_names(where: Path, listed: Sequence[str] | None, count: int) -> tuple[
     """Names for the labels below `count`: those listed with the images, those of a file
     `classes.txt` or `classnames.txt` beside them (a line each), or else numbers.
 
-    Raises `InputError` for fewer names than labels.
+    Raises `InputError` for fewer names than labels, and for a file that can't be read.
     """
     if listed is None and (files := class_files(where)):
-        lines = files[0].read_text(encoding="utf-8").split("\n")
+        try:
+            lines = files[0].read_text(encoding="utf-8").split("\n")
+        except OSError as error:
+            raise InputError(f"{files[0]}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InputError(f"{files[0]}: not a text file in UTF-8") from None
         listed = [line.strip() for line in lines if line.strip()]
     names = tuple(listed) if listed is not None else tuple(map(str, range(count)))
     if len(names) < count:

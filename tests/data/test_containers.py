@@ -181,6 +181,9 @@ def test_class_names_stand_in_a_file_beside_the_shards(members, tmp_path, cache)
     (data / "classes.txt").write_text("cat\n")
     with pytest.raises(InputError, match="labels go to 1, and there are 1 names"):
         load_images(data, "train", cache=cache)
+    (data / "classes.txt").write_text("chat\nétoile\n", encoding="latin-1")
+    with pytest.raises(InputError, match=r"classes\.txt: not a text file in UTF-8"):
+        load_images(data, "train", cache=cache)
 
 
 def test_one_shard_a_pattern_and_shards_by_split_folder(members, tmp_path, cache):
