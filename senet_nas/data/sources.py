@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, Self
 
 from search_space.errors import InputError
 from senet_nas.data.layout import LABEL_FILES, is_image
@@ -210,16 +210,43 @@ def members_of(path: Path, mode: str) -> Iterator[tuple[str, tarfile.TarInfo, ta
 
     Raises `InputError` for a damaged archive, and for an absolute path or one with `..`.
     """
+    name, ends = "", _Ends()
     try:
-        with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        with tarfile.open(path, mode, tarinfo=ends.noted) as archive:  # type: ignore[call-overload]
             for member in archive:
                 parts = PurePosixPath(member.name)
                 if parts.is_absolute() or ".." in parts.parts:
                     raise InputError(f"{path}: member {member.name!r} leaves its folder")
-                yield str(parts), member, archive
+                name = str(parts)
+                yield name, member, archive
                 archive.members.clear()  # else it keeps each one
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as an archive: {error}") from None
+        problem = str(error).split("\n", maxsplit=1)[0].rstrip(":")
+        raise InputError(f"{path}: cannot be read as an archive: {problem}") from None
+    if not ends.well:
+        raise InputError(f"{path}: cannot be read as an archive: cut off or damaged behind {name}")
+
+
+class _Ends:
+    """Whether an archive ends with the mark that stands there. `tarfile` takes whatever isn't the
+    header of a member for the end: that of an archive which is cut off, or damaged within."""
+
+    def __init__(self) -> None:
+        self.well = True
+        ends = self
+
+        class Noted(tarfile.TarInfo):
+            __slots__ = ()
+
+            @classmethod
+            def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+                try:
+                    return super().fromtarfile(archive)
+                except tarfile.HeaderError as error:
+                    ends.well = type(error).__name__ == "EOFHeaderError"
+                    raise
+
+        self.noted = Noted
 
 
 def read_part(path: Path, offset: int, size: int) -> bytes | str:

@@ -1,8 +1,10 @@
+import gzip
 import io
 import logging
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -180,6 +182,32 @@ def test_a_cut_off_archive(members, tmp_path, cache):
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
     with pytest.raises(InputError, match="cannot be read as an archive"):
         load_images(data, "train", cache=cache)
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz"])
+@pytest.mark.parametrize("damage", ["before", "within", "inside"])
+def test_an_archive_that_ends_at_a_header_is_cut_off(members, tmp_path, cache, name, damage):
+    """What `tarfile` alone takes for its end, without a word of the images behind it."""
+    data = write_tar(tmp_path / "whole.tar", members)
+    with tarfile.open(data) as archive:
+        header = archive.getmembers()[5].offset
+    content = bytearray(data.read_bytes())
+    if damage == "inside":
+        content[header] ^= 0xFF  # and its checksum is wrong
+    else:
+        del content[header + (100 if damage == "within" else 0) :]
+    data = tmp_path / name
+    data.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(InputError, match=r"cut off or damaged behind \w+/.*\.jpg"):
+        load_images(data, "train", cache=cache)
+
+
+def test_what_is_no_archive_is_said_in_one_line(tmp_path, cache):
+    for content in (b"", b"no archive" * 1000):
+        (tmp_path / "x.tar.xz").write_bytes(content)
+        with pytest.raises(InputError) as refused:
+            load_images(tmp_path / "x.tar.xz", "train", cache=cache)
+        assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["../evil.jpg", "/etc/evil.jpg", "train/cat/../../../evil.jpg"])
