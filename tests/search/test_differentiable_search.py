@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from search_space import load
+from senet_nas.data.batches import Batch
 from senet_nas.search.evaluation import Evaluator
 from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.supernet_section import SupernetSection
 from senet_nas.search.weight_sharing.differentiable import DifferentiableSearch
+from senet_nas.search.weight_sharing.perturbation import perturbed
 from strategies.differentiable import differentiable_names
 
 SPACE = load("cifar_tiny")
@@ -47,6 +50,22 @@ def test_a_search_that_was_stopped_ends_as_one_that_was_not(search, name):
     for key, tensor in whole.supernet.state_dict().items():
         assert torch.equal(tensor, resumed.supernet.state_dict()[key]), key
     assert resumed.seconds_before == again.epochs[0]["seconds"] > 0
+
+
+def test_where_nothing_is_lost_without_any_option_the_likeliest_stays():
+    """And not the first, which often is no SE."""
+
+    class Blind:
+        def logits(self, images, mixture):
+            return torch.zeros(len(images), 3)
+
+    class Batches:
+        def epoch(self, seed, epoch):
+            yield Batch(torch.zeros(8, 3, 2, 2), torch.arange(8) % 3)
+
+    likely = [torch.tensor([0.2, 0.1, 0.5, 0.2]), torch.tensor([0.45, 0.55])]
+    found = perturbed(Blind(), likely, Batches(), 0)
+    assert [int(np.argmax(p)) for p in found] == [2, 1]
 
 
 def test_what_is_lost_without_an_option_may_choose(search):

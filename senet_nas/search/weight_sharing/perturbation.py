@@ -17,6 +17,7 @@ from senet_nas.search.weight_sharing.relaxed import Relaxed
 LIKELIEST = 3  # options of a decision that are left out in turn
 BATCHES = 4
 _SHARPNESS = 50.0  # of accuracies, shares from 0 to 1, as probabilities
+_TIE = 1e-5  # less than one image: of options without which as much is lost the likelier one
 
 
 @torch.no_grad()
@@ -40,7 +41,7 @@ def perturbed(
             without[option] = 0
             without = without / without.sum().clamp_min(1e-12)
             changed = [*mixture[:position], without, *mixture[position + 1 :]]
-            scores[option] = -_accuracy(relaxed, changed, shown)
+            scores[option] = _TIE * p[option] - _accuracy(relaxed, changed, shown)
         mixture[position] = torch.zeros_like(p)
         mixture[position][int(scores.argmax())] = 1.0
         found[position] = tuple((_SHARPNESS * scores).softmax(0).tolist())
