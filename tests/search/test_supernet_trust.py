@@ -49,6 +49,12 @@ def test_a_random_search_has_one_network_at_least_and_no_more_than_there_are():
     assert random_searches([iter([(1, 0), (1, 1)])], workshop.trained, 9.0) == (((1, 0), (1, 1)),)
 
 
+def test_networks_that_fail_do_not_let_a_random_search_go_on_for_ever():
+    workshop = Workshop({(1, -1): 2.0})
+    (networks,) = random_searches([drawn(0)], workshop.trained, 10.0)
+    assert len(networks) == 5
+
+
 def test_the_ranking_that_counts_is_of_what_training_decides():
     assert ranked_objective({"macs": "min", "loss": "min", "accuracy": "max"}) == "loss"
     assert ranked_objective({"macs": "min"}) == "accuracy"

@@ -27,7 +27,7 @@ def random_searches(
     """For each stream of candidates the first ones that together take at most so many seconds, at
     least one. All of them are trained, and a few more."""
     searches = [_Search(stream) for stream in streams]
-    known = trained([])
+    known = _with_failed(trained([]))
     while True:
         found = [search.within(seconds, known) for search in searches]
         due = [
@@ -37,7 +37,13 @@ def random_searches(
         ]
         if not due:
             return tuple(networks for networks, _ in found)
-        known = trained(list(dict.fromkeys(due)))
+        known = _with_failed(trained(list(dict.fromkeys(due))))
+
+
+def _with_failed(seconds: Mapping[Candidate, float]) -> dict[Candidate, float]:
+    """A network that couldn't be trained, of which no time is known, counts as a typical one."""
+    typical = float(np.mean([value for value in seconds.values() if value] or [1.0]))
+    return {candidate: value or typical for candidate, value in seconds.items()}
 
 
 class _Search:
