@@ -277,6 +277,12 @@ def test_labels_that_are_none(members, tmp_path, cache, kind, content, message):
         load_images(data, "train", cache=cache)
 
 
+@pytest.mark.parametrize("name", ["about.json", "train/cat/about.json"])
+def test_an_archive_with_a_json_file_in_it_is_no_shard(members, tmp_path, cache, name):
+    data = write_tar(tmp_path / "x.tar", {name: b'{"label": "by whom"}', **members})
+    assert load_images(data, "train", cache=cache).classes == CLASSES
+
+
 @pytest.mark.parametrize("number", [b"1234567890", b"9" * 5000])
 def test_numbers_of_many_digits_are_no_classes(members, tmp_path, cache, number):
     """There would be as many classes as the largest number says."""

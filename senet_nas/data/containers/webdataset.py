@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from search_space.errors import InputError
 from senet_nas.data.layout import is_image, wordnet_class
@@ -107,11 +107,13 @@ def _expanded(path: Path) -> tuple[Path, ...]:
 
 
 def _is_shard(file: Path, alone: bool) -> bool:
-    """Whether an archive holds labels; one of many may instead have images named by class."""
+    """Whether an archive holds labels beside images; one of many may instead have images named by
+    class. A JSON file by itself is no label."""
+    keys: dict[bool, set[str]] = {True: set(), False: set()}  # of images, and of labels
     for name, _, _ in islice(members_of(file, "r:*"), _LOOKED_AT):
-        last = PurePosixPath(name).name
-        if last.endswith(LABEL_SUFFIXES):
-            return True
+        folder, _, last = name.rpartition("/")
         if not alone and is_image(name) and wordnet_class(last):
             return True
-    return False
+        if is_image(name) or last.endswith(LABEL_SUFFIXES):
+            keys[is_image(name)].add(f"{folder}/{last.partition('.')[0]}")
+    return not keys[True].isdisjoint(keys[False])
