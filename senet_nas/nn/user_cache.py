@@ -7,6 +7,7 @@ from pathlib import Path
 
 
 def default_cache() -> Path:
-    """`senet-nas` in the user's XDG cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "senet-nas"
+    """`senet-nas` in the user's XDG cache folder. As its specification says a path that isn't
+    absolute doesn't count: to each process it would be another folder."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "senet-nas"

@@ -18,6 +18,7 @@ from PIL import Image
 from search_space import InputError
 from senet_nas.data import load, load_images, splits_of
 from senet_nas.data.sources import Archive, Folder
+from senet_nas.nn.user_cache import default_cache
 
 
 def decoded(content):
@@ -351,6 +352,13 @@ def test_the_default_cache_stands_in_the_xdg_folder(members, tmp_path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     load_images(write_tar(tmp_path / "x.tar", members), "train")
     assert len(list((tmp_path / "xdg/senet-nas").glob("*.safetensors"))) == 1
+
+
+@pytest.mark.parametrize("named", ["", "cache"])
+def test_a_default_cache_is_no_relative_path(named, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", named)
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert default_cache() == Path("/home/someone/.cache/senet-nas")
 
 
 def test_cifar10_that_cannot_be_downloaded(cache, monkeypatch):
