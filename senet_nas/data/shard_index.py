@@ -56,8 +56,8 @@ class _Sample:
 def index_of(files: Sequence[Path]) -> ShardIndex:
     """The index of shards, kept in the default cache where there are many images.
 
-    Raises `InputError` for a damaged shard, a member that leaves its folder, and a label that is
-    none.
+    Raises `InputError` for a damaged shard, a member that leaves its folder, a label that is none,
+    and two images of one key.
     """
     key = hashlib.sha256(f"{_FORMAT}\0{files_fingerprint(files)}".encode()).hexdigest()[:32]
     kept = default_cache() / f"{key}.index.npz"
@@ -81,6 +81,8 @@ def _samples(file: Path) -> list[_Sample]:
         sample = samples.setdefault(f"{folder}/{key}", _Sample())
         problem = member_problem(member)
         if is_image(name):
+            if sample.name not in ("", name):
+                raise InputError(f"{file}: which is the image, {sample.name} or {name}?")
             sample.name, sample.offset = name, member.offset_data
             sample.size = -1 if problem else member.size
             if sample.label == NO_LABEL and (class_name := wordnet_class(last)):

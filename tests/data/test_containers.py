@@ -277,6 +277,16 @@ def test_labels_that_are_none(members, tmp_path, cache, kind, content, message):
         load_images(data, "train", cache=cache)
 
 
+def test_two_images_of_one_key_are_refused(members, tmp_path, cache):
+    """A mask, or a map of depths: neither is told from the image by its name."""
+    rows = of_split(members, "train")
+    data = write_tar(tmp_path / "x-0.tar", [*shard(rows[:3]), ("000001.png", rows[0][0])])
+    with pytest.raises(InputError, match=r"which is the image, 000001\.jpg or 000001\.png\?"):
+        load_images(data, "train", cache=cache)
+    data = write_tar(tmp_path / "x-0.tar", [*shard(rows[:3]), ("000001.seg.png", rows[0][0])])
+    assert len(load_images(data, "train", cache=cache)) == 3
+
+
 @pytest.mark.parametrize("name", ["about.json", "train/cat/about.json"])
 def test_an_archive_with_a_json_file_in_it_is_no_shard(members, tmp_path, cache, name):
     data = write_tar(tmp_path / "x.tar", {name: b'{"label": "by whom"}', **members})
