@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from senet_nas.cost import IN_MILLIONS
 from senet_nas.data import is_locked
 from senet_nas.data.files import LOCK_FILE
 from senet_nas.search import RunFile, RunFolder, TrialRecord
+from senet_nas.search.supernet_section import SupernetSection
 from senet_nas.training.progress import clock
 
 RECENT = 20  # trials whose pace says how long the rest takes
@@ -35,7 +37,8 @@ class Look:
     a time, where the run states them. busy: how many of these were at work, in the mean over the
     last trials: seconds of training over seconds of the run. share: of the budget, from 0 to 1.
     seconds_left: by the last trials' pace; None where nothing says. running: whether a process is
-    at it. idle_seconds: since the last trial was written, or the run was started."""
+    at it. idle_seconds: since the last trial was written, or the run was started. supernet: the
+    epochs that are over, and all, while one is trained."""
 
     trials: int
     failed: int
@@ -47,6 +50,7 @@ class Look:
     seconds_left: float | None
     running: bool
     idle_seconds: float | None
+    supernet: tuple[int, int] | None
     front: Front
 
     def to_data(self) -> dict[str, Any]:
@@ -77,6 +81,7 @@ def look(folder: RunFolder) -> Look:
         seconds_left=left,
         running=running,
         idle_seconds=idle,
+        supernet=None if run is None or run.supernet is None else _supernet(folder, run.supernet),
         front=front_of(records, objectives),
     )
 
@@ -87,6 +92,25 @@ def _definition(folder: RunFolder) -> RunFile | None:
         return folder.run_file()
     except InputError:
         return None
+
+
+def _supernet(folder: RunFolder, section: SupernetSection) -> tuple[int, int] | None:
+    """The epochs that are over of a supernet that is being trained, and all."""
+    from senet_nas.search.weight_sharing.one_shot import SUPERNET_FILE
+    from senet_nas.search.weight_sharing.training import FOLDER
+    from senet_nas.training.run_state import METRICS_FILE
+
+    path = folder.path / FOLDER
+    if not path.is_dir() or (path / SUPERNET_FILE).exists():
+        return None
+    metrics = path / METRICS_FILE
+    lines = metrics.read_text("utf-8").splitlines() if metrics.exists() else []
+    done = 0
+    for line in lines:
+        with suppress(ValueError):  # the last one may be half written
+            entry = json.loads(line)
+            done = max(done, entry["epoch"] if "step" not in entry else 0)
+    return done, section.recipe_in_full().epochs
 
 
 def _idle_seconds(folder: RunFolder) -> float | None:
@@ -112,11 +136,15 @@ def _budget(
 ) -> tuple[float | None, float | None]:
     """The share of the budget that is spent, and the seconds that are left."""
     shares, left = [], []
-    if run.budget.trials is not None:
+    most = run.budget.trials
+    if run.supernet is not None and run.supernet.is_differentiable:
+        searches = len(run.supernet.tasks())
+        most = min(most or searches, searches)
+    if most is not None:
         trials = len({record.number for record in records})
-        shares.append(trials / run.budget.trials)
+        shares.append(trials / most)
         if rate:
-            left.append(3600 * max(0, run.budget.trials - trials) / rate)
+            left.append(3600 * max(0, most - trials) / rate)
     if run.budget.seconds is not None:
         shares.append(elapsed / run.budget.seconds)
         left.append(max(0.0, run.budget.seconds - elapsed))
@@ -141,9 +169,12 @@ def shown(name: str, seen: Look) -> RenderableType:
         parts.append(f"{seen.busy:.1f}{of} workers busy")
     if seen.running and seen.seconds_left is not None:
         parts.append(f"{clock(seen.seconds_left)} left")
-    if seen.running and seen.idle_seconds is not None:
+    if seen.running and seen.idle_seconds is not None and seen.trials:
         parts.append(f"last trial {clock(seen.idle_seconds)} ago")
     rows: list[RenderableType] = [Text(f"{name}: {state}", style="bold"), Text(" · ".join(parts))]
+    if seen.supernet is not None:
+        done, total = seen.supernet
+        rows.append(Text(f"the supernet is trained: {done} of {total} epochs are over"))
     if seen.share is not None:
         bar = ProgressBar(total=1.0, completed=seen.share, width=60)
         rows.append(Padding(bar, 0))  # a bar alone doesn't end its line

@@ -10,7 +10,7 @@ from commands import finish, lines, refused, senet_nas, start, wait_for, write_r
 
 from senet_nas.analysis import watching
 from senet_nas.data.files import LOCK_FILE
-from senet_nas.search import RunFolder
+from senet_nas.search import RunFolder, load_run_file
 
 
 def test_a_finished_run(finished):
@@ -67,6 +67,32 @@ def test_the_clock_goes_on_between_trials_of_a_running_run_alone(finished, tmp_p
         assert seen.elapsed_seconds == pytest.approx(150, abs=5)
     still = watching.look(folder)
     assert (still.running, still.elapsed_seconds) == (False, 50.0)
+
+
+def supernet_run(tmp_path, images, section):
+    run = write_run(tmp_path / "run.toml", images)
+    run.write_text(run.read_text() + f"\n[supernet]\n{section}\n")
+    return RunFolder.create(tmp_path / "out", load_run_file(run))
+
+
+def test_a_supernet_that_is_trained_is_told_of(tmp_path, images):
+    folder = supernet_run(tmp_path, images, "epochs = 7")
+    assert watching.look(folder).supernet is None
+    (folder.path / "supernet").mkdir()
+    metrics = folder.path / "supernet" / "metrics.jsonl"
+    metrics.write_text('{"epoch": 1, "step": 9}\n{"epoch": 1}\n{"epoch": 2, "step": 9}\n{"epo')
+    assert watching.look(folder).to_data()["supernet"] == (1, 7)
+    shown = senet_nas("watch", folder.path, "--once").stdout
+    assert "the supernet is trained: 1 of 7 epochs are over" in shown
+    assert "last trial" not in shown
+    (folder.path / "supernet" / "supernet.safetensors").touch()
+    assert watching.look(folder).supernet is None
+
+
+def test_a_sweep_has_as_many_trials_as_searches(finished, tmp_path, images):
+    folder = supernet_run(tmp_path, images, 'strategy = "darts"\nseeds = [0, 1, 2, 3]')
+    folder.append(RunFolder.open(finished).trials()[0])
+    assert watching.look(folder).share == 0.25
 
 
 def test_an_interrupt_ends_the_watching_and_not_the_run(finished, tmp_path):
