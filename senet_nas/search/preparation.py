@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from search_space import Candidate, InputError, SearchSpace
-from senet_nas.cost import COSTS, cost
+from senet_nas.cost import cost
 from senet_nas.data import draw, load_images
 from senet_nas.latency import measure_latency
 from senet_nas.search.known_costs import LATENCY, KnownCosts
@@ -77,8 +77,7 @@ def known_costs(
         of = costs.of(name)
         return lambda c: of(space.build(c))
 
-    wanted = {name for name in COSTS if name in run.objectives or name in run.limits}
-    found = {name: known(name) for name in wanted if name in costs.names}
+    found = {name: known(name) for name in run.known_costs if name in costs.names}
     if LATENCY in run.limits and LATENCY not in found:
         found[LATENCY] = lambda c: measure_latency(space.build(c), size, num_classes)
     return found

@@ -152,6 +152,14 @@ class RunFile(Section):
         return changed
 
     @property
+    def known_costs(self) -> tuple[str, ...]:
+        """Of its objectives and limits, those that are known of a network before it is trained: all
+        costs but a latency that is measured then."""
+        tabled = self.evaluation.latency_table is not None
+        counted = [name for name in self.objectives if name != "latency_ms" or tabled]
+        return tuple(name for name in COSTS if name in counted or name in self.limits)
+
+    @property
     def leaves_precision(self) -> bool:
         """Whether it is left to the machine in which precision candidates are trained."""
         overrides = self.evaluation.recipe_overrides()
@@ -222,7 +230,8 @@ def _check(run: RunFile) -> None:
     for key in settings:
         if key not in (allowed := strategy_settings(run.strategy.name)):
             raise one_of("strategy: key", key, ["name", "seed", *allowed])
-    strategy = make_strategy(run.strategy.name, space, run.objectives, **settings)
+    known = dict.fromkeys(run.known_costs, lambda candidate: 0.0)  # for its names
+    strategy = make_strategy(run.strategy.name, space, run.objectives, known=known, **settings)
     if run.fidelity is not None and strategy.inheriting is not None:
         raise InputError(
             f"fidelity: {run.strategy.name} trains children from their parents' weights, not in "
