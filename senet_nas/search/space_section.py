@@ -46,7 +46,11 @@ class SpaceSection(Section):
                 goes_with = " or ".join(k for k in KINDS if key in allowed[k])
                 raise InputError(f"space.{key} goes with space.{goes_with}, not space.{kind}")
         where = None if self.where is None else tuple(self.where)
-        return _open(kind, getattr(self, kind), json.dumps(self.se), where)
+        try:
+            se = json.dumps(self.se)
+        except TypeError as error:  # TOML's dates
+            raise InputError(f"space.se: {error}") from None
+        return _open(kind, getattr(self, kind), se, where)
 
     @property
     def has_base(self) -> bool:

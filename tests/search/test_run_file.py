@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_space import InputError, space_names
-from senet_nas.cost import COSTS
+from senet_nas.cost import COSTS, cost
 from senet_nas.search import load_run_file, resources
+from senet_nas.search.preparation import build_strategy
 from senet_nas.search.resources_section import ResourcesSection
 from senet_nas.search.run_file import MEASURED, parse_run_file
 from senet_nas.training import recipe_names
@@ -57,6 +58,16 @@ WRONG_FILES = {
     ),
     "a filter by nothing": ("[budget]", "[filter]\nkeep = 0.5\n[budget]", "filter.proxy"),
     "broken TOML": ("[budget]", "[budget", "run.toml"),
+    "SE of a date": (
+        'name = "cifar_tiny"',
+        'published = "cifar_resnet20"\nse = { r = 2020-01-01 }',
+        "space.se: Object of type date",
+    ),
+    "a spread over what is not known": (
+        'name = "nsga2"\npopulation_size = 3',
+        'name = "random_search"\nuniform_over = "accuracy"',
+        "'accuracy' can't be computed before training (known: macs)",
+    ),
     "image smaller than the stride": ("image_size = 16", "image_size = 4", "image_size"),
 }
 
@@ -195,6 +206,14 @@ def test_a_value_of_set_is_toml_or_else_text(folder):
     assert run.evaluation.data == "/a b/c"
     assert run.evaluation.recipe == "proxy"
     assert run.strategy.settings() == {"population_size": 3, "mutations": 1.5}
+
+
+def test_random_search_spreads_over_a_cost_of_the_run(folder):
+    folder.replace('name = "nsga2"\npopulation_size = 3', 'name = "random_search"\nbins = 2')
+    run = load_run_file(folder.path / "run.toml", ["strategy.uniform_over=macs"])
+    strategy = build_strategy(run, space := run.space.open(), 10)
+    drawn = [cost(space.build(strategy.ask()), 16).macs for _ in range(20)]
+    assert max(drawn) > 2 * min(drawn)
 
 
 whole = st.integers(1, 10**6)
