@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import sys
@@ -16,12 +17,15 @@ from senet_nas.cli import (  # noqa: F401 (they register their commands)
     reporting,
     retraining,
     searches,
+    subnets,
     taking_home,
     training,
     weights,
 )
 from senet_nas.cli.app import app
 
+# What a path may be that a user gave: not theirs to read or write, or no path at all.
+UNREACHABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 ASSIGNMENT = re.compile(r"[a-z_][a-z_0-9.]*=")
 INTERRUPTED = "interrupted; what was finished is kept, and resuming goes on from there"
 
@@ -42,6 +46,10 @@ def main() -> None:
         _fail(INTERRUPTED, 130)
     except RunError as error:
         _fail(str(error), 1)
+    except OSError as error:
+        if error.errno not in UNREACHABLE or error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}", 2)
     except Exception as error:
         # A mistake in the command line; typer's own class for it has no public name.
         if not hasattr(error, "format_message"):

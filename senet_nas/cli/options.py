@@ -25,7 +25,7 @@ Sets = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting; may be repeated."),
 ]
 ImageSize = Annotated[int, typer.Option(min=1, help="Side of the square image, in pixels.")]
-Classes = Annotated[int, typer.Option(min=1, help="Number of classes.")]
+Classes = Annotated[int, typer.Option(min=1, max=2**31 - 1, help="Number of classes.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; what is there, else.")]
 DecodeWorkers = Annotated[
     int | None,

@@ -84,7 +84,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint by way of a temporary file. Raises `OSError`."""
+    """Write a checkpoint by way of a temporary file. Raises `InputError` where it can't be."""
     about = {
         "format": _FORMAT,
         "architecture": json.loads(checkpoint.architecture.to_json()),
@@ -94,7 +94,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "image_size": checkpoint.image_size,
         "metadata": checkpoint.metadata,
     }
-    save_tensors(path, checkpoint.weights, about)
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
+    try:
+        save_tensors(path, checkpoint.weights, about)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -124,10 +129,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Write tensors, and JSON in their file's header, by way of a temporary file."""
+    """Write tensors, and JSON in their file's header, by way of a temporary file. Raises
+    `OSError`."""
     on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {_KEY: json.dumps(about)}
-    write_atomically(path, lambda temporary: save_file(on_host, temporary, metadata))
+    try:
+        write_atomically(path, lambda temporary: save_file(on_host, temporary, metadata))
+    except SafetensorError as error:  # its words for the system's
+        raise OSError(str(error)) from None
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -29,6 +29,7 @@ from senet_nas.search.weight_sharing.paths import IN_A_ROW
 from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
 from senet_nas.search.weight_sharing.trust import se_positions
+from senet_nas.training import evaluate, load_checkpoint
 from senet_nas.training.progress import TrainingProgress
 from senet_nas.training.run_state import METRICS_FILE, STATE_FILE
 
@@ -118,6 +119,44 @@ def test_a_score_is_that_of_the_network_alone_and_leaves_the_supernet_as_it_was(
     assert first == second[::-1]
     for name, tensor in scored.supernet.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+def test_a_network_is_taken_out_with_the_weights_that_it_was_scored_with(
+    searched, images, tmp_path
+):
+    scored, record = evaluator(searched), RunFolder.open(searched).trials()[2]
+    path = tmp_path / "taken.safetensors"
+    done = senet_nas("subnet", searched, "--arch", "2", "--out", path, "--json")
+    assert done.status == 0, done.stderr
+    assert json.loads(done.stdout)["validation_accuracy"] == record.scores["accuracy"]
+    taken = load_checkpoint(path)
+    assert taken.architecture == SPACE.build(record.candidate)
+    alone = evaluate(taken.network(), scored.validation, mean=taken.mean, std=taken.std)
+    assert alone.loss == pytest.approx(record.scores["loss"], rel=1e-4)
+    assert alone.top1 == pytest.approx(record.scores["accuracy"])
+    tested = senet_nas("evaluate", path, "--data", images, "--json")
+    assert tested.status == 0, tested.stderr
+    trained = senet_nas(
+        *("retrain", "--from", path, "--recipe", "proxy", "--data", images, "--image-size", "16"),
+        *("--set", "epochs=1", "batch_size=12", "--out", tmp_path / "trained"),
+    )
+    assert trained.status == 0, trained.stderr
+
+
+def test_a_taken_network_lies_in_the_run_by_default_and_needs_a_supernet(searched, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(searched, run)
+    done = senet_nas("subnet", run)
+    assert done.status == 0, done.stderr
+    (path,) = run.glob("subnet-*/checkpoint.safetensors")
+    assert done.stderr == f"written: {path}\n"
+    assert "there is no folder" in refused("subnet", run, "--out", tmp_path / "none" / "file")
+    assert "no trial '99'" in refused("subnet", run, "--arch", "99")
+    (run / "supernet" / SUPERNET_FILE).unlink()
+    assert SUPERNET_FILE in refused("subnet", run)
+    text = (run / "run.toml").read_text()
+    (run / "run.toml").write_text(text[: text.index("[supernet")] + "[budget]\ntrials = 5\n")
+    assert "trained alone" in refused("subnet", run)
 
 
 def test_norms_are_set_anew_for_each_network(searched):

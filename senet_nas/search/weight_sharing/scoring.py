@@ -11,6 +11,7 @@ import torch
 from search_space import Architecture, Blueprint, InputError, SearchSpace
 from senet_nas.data import RGB, ImageSet
 from senet_nas.data.memory import MemoryTestBatches
+from senet_nas.nn import Network
 from senet_nas.search.evaluation import Evaluation, Evaluator
 from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.weight_sharing.one_shot import split_of
@@ -75,6 +76,14 @@ class SupernetEvaluator(Evaluator):
         scores |= self._costs(architecture)
         found = Evaluation(scores, (), time.perf_counter() - started)
         return found, TrainingState(0, {}, {})
+
+    def network(self, architecture: Architecture) -> Network:
+        """A network of its own, in evaluation mode, with a copy of the weights and with the
+        statistics that it is scored with."""
+        self.supernet.choose(architecture)
+        with self.supernet.own_statistics():
+            self._recalibrate()
+            return self.supernet.chosen_network(self.settings.image_size)
 
     @torch.no_grad()
     def _recalibrate(self) -> None:

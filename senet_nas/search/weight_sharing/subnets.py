@@ -1,0 +1,45 @@
+"""A network taken out of its run's supernet, with the weights that it was scored with."""
+
+from __future__ import annotations
+
+from search_space import Architecture, InputError
+from senet_nas.search.run_folder import RunFolder, TrialRecord
+from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
+from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
+from senet_nas.search.weight_sharing.training import supernet_path
+from senet_nas.training import Checkpoint
+
+
+def take_subnet(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> Checkpoint:
+    """A trial's network as a checkpoint that stands alone: it computes what the supernet did when
+    the trial was scored, its batch norms set by the run's training images.
+
+    Raises `InputError` where the run has no supernet, and for one that is missing or damaged.
+    """
+    run = folder.run_file()
+    section = run.supernet
+    if section is None or section.is_differentiable:
+        raise InputError(
+            f"{folder.path}: its networks were trained alone, not in a supernet; take one to an "
+            "end with `senet-nas retrain`"
+        )
+    space, path = run.space.open(), supernet_path(section, folder.path)
+    held = SupernetCheckpoint.load(path)
+    evaluator = SupernetEvaluator(run.evaluation, space, path, section.images, device)
+    architecture = space.build(record.candidate)
+    assert isinstance(architecture, Architecture)
+    network = evaluator.network(architecture)
+    about = {
+        "trial": record.number,
+        "validation": {name: (record.scores or {})[name] for name in ("accuracy", "loss")},
+        "supernet": dict(held.training),
+    }
+    return Checkpoint(
+        architecture,
+        network.cpu().state_dict(),
+        held.classes,
+        held.mean,
+        held.std,
+        held.image_size,
+        about,
+    )
