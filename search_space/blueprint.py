@@ -15,7 +15,7 @@ def blueprint_from_json(text: str) -> Blueprint:
     """The value whose `to_json` wrote this. Raises `InputError` naming the key at fault."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or more digits than Python reads
         raise InputError(f"not JSON: {error}") from None
     if isinstance(data, dict) and "retrofit" in data:
         return Retrofit.from_json(text)

@@ -208,7 +208,7 @@ class Architecture:
         """The value that `to_json` wrote. Raises `InputError` naming the key at fault."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # no JSON, or more digits than Python reads
             raise InputError(f"not JSON: {error}") from None
         known = {field.name for field in fields(cls)}
         checks.keys("architecture", data, known, required=("stem", "stages"))
