@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from search_space import (
-    Architecture,
     Blueprint,
     InputError,
     Retrofit,
@@ -63,18 +62,23 @@ def _read_file(path: Path) -> Blueprint:
     try:
         architecture = blueprint_from_json(path.read_text(encoding="utf-8"))
         check_trusted(architecture)
-        with torch.device("cpu" if isinstance(architecture, Retrofit) else "meta"):
-            # For its faults alone.
-            build_network(architecture, num_classes=1, image_size=LARGEST_IMAGE)
+        _check_built(architecture)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     except RecursionError:
         raise InputError(f"{path}: not JSON that can be read: it is nested too deeply") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (TypeError, RuntimeError):  # what torch makes of numbers beyond 64 bits
-        raise InputError(f"{path}: its channels or kernels are too many to count") from None
     return architecture
+
+
+def _check_built(architecture: Blueprint) -> None:
+    """Build the network, for its faults alone. Raises `InputError`."""
+    try:
+        with torch.device("cpu" if isinstance(architecture, Retrofit) else "meta"):
+            build_network(architecture, num_classes=1, image_size=LARGEST_IMAGE)
+    except (TypeError, RuntimeError, OverflowError):  # of numbers beyond 64 bits
+        raise InputError("its channels or kernels are too many to count") from None
 
 
 def choose(
@@ -183,7 +187,7 @@ def write_front(folder: RunFolder) -> Path:
 def with_se(architecture: Blueprint, sets: Sequence[str]) -> Blueprint:
     """The network with `se.field=value` settings laid over every SE block that it has.
 
-    Raises `InputError` for a field or value that SE doesn't have.
+    Raises `InputError` for a field or value that SE doesn't have, and for a network without SE.
     """
     changes: dict[str, object] = {}
     for assignment in sets:
@@ -191,13 +195,21 @@ def with_se(architecture: Blueprint, sets: Sequence[str]) -> Blueprint:
         if len(path) != 2 or path[0] != "se":
             raise InputError(f"--set {assignment}: write it as se.field=value, such as se.r=8")
         changes[path[1]] = value
+    if not changes:
+        return architecture
     data = json.loads(architecture.to_json())
     if isinstance(architecture, Retrofit):
-        for gate in data["se"].values():
-            gate.update(changes)
-        return Retrofit.from_json(json.dumps(data))
-    for blocks in (data["stem"], *data["stages"], data["head"]["blocks"]):
-        for block in blocks:
-            if "se" in block:
-                block["se"] |= changes
-    return Architecture.from_json(json.dumps(data))
+        gates = list(data["se"].values())
+    else:
+        groups = (data["stem"], *data["stages"], data["head"]["blocks"])
+        gates = [block["se"] for blocks in groups for block in blocks if "se" in block]
+    if not gates:
+        raise InputError("--set: the network has no SE to change; name one that has (se_…)")
+    for gate in gates:
+        gate.update(changes)
+    try:
+        changed = blueprint_from_json(json.dumps(data))
+    except TypeError as error:  # TOML's dates
+        raise InputError(f"--set: {error}") from None
+    _check_built(changed)
+    return changed
