@@ -1,10 +1,12 @@
 """The command line: what it prints, what it refuses, and retraining from a run's front."""
 
+import errno
 import json
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,6 +26,7 @@ from hypothesis import strategies as st
 
 from search_space import InputError, load, published, space_names
 from senet_nas.analysis import read_architecture
+from senet_nas.cli import main
 from senet_nas.search import RunFolder
 from senet_nas.training import load_checkpoint
 
@@ -142,6 +145,14 @@ WRONG_NETWORKS = {
         {"stem": [], "stages": [[BLOCK | {"channels": 10**30}]]},
         "channels or kernels are too many",
     ),
+    "more digits than Python reads": (
+        '{"stem": [{"cell": "conv", "channels": ' + "9" * 5000 + '}], "stages": []}',
+        "not JSON",
+    ),
+    "wider than any number": (
+        {"stem": [{"cell": "inverted_residual", "channels": 8, "expansion": 1e308}], "stages": []},
+        "channels or kernels are too many",
+    ),
     "a number that is none": ('{"stem": [], "stages": [], "head": {"dropout": NaN}}', "dropout"),
     "deeper than anything": ("[" * 100_000, "JSON"),
 }
@@ -253,6 +264,36 @@ def test_one_set_may_have_several_pairs(tmp_path):
         )
     ]
     assert values[0] == values[1] != values[2]
+
+
+@pytest.mark.parametrize(
+    ("network", "assignment", "said"),
+    [
+        ("resnet50", "se.r=8", "no SE to change"),
+        ("se_resnet50", "se.ratio=8", "'ratio' is not known"),
+        ("se_resnet50", "se.r=2020-01-01", "date"),
+        ("se_resnet50", "se.divisor=9999999999999999999999", "too many"),
+    ],
+)
+def test_a_setting_that_no_se_can_have_is_refused(network, assignment, said):
+    assert said in refused("cost", network, "--set", assignment)
+
+
+@pytest.mark.parametrize("command", ["cost", "front", "report", "watch", "evaluate"])
+def test_a_path_that_cannot_be_is_one_line(command):
+    assert "File name too long" in refused(command, "x" * 300)
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(tmp_path, monkeypatch, capsys):
+    def forbidden(self):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    monkeypatch.setattr(sys, "argv", ["senet-nas", "front", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'run.toml'}: Permission denied\n"
 
 
 def test_retraining_a_trial_by_number_or_hash(finished, brisk, tmp_path):
