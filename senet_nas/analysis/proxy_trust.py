@@ -16,6 +16,7 @@ from senet_nas.cost import cost
 from senet_nas.proxies import proxy_names, proxy_score, training_batch
 from senet_nas.proxies.core.scoring import check_proxy
 from senet_nas.search import RunFile, RunFolder, TrialRecord
+from senet_nas.search.run_folder import at_highest_rung
 
 NULLS = ("params", "macs")
 
@@ -54,19 +55,20 @@ def proxy_trust(
 
     names: of the proxies; all, where none is given. data: where the run's images are, if they
     aren't where it found them. images: of its training images, that each score looks at. limit:
-    trials looked at, the latest ones. seed: of the resamples. on_network: called after each
-    trial with how many are done and how many there are.
+    trials looked at, the latest ones; of rungs, those at the highest. seed: of the resamples.
+    on_network: called after each trial with how many are done and how many there are.
     Raises `InputError` for an unknown proxy and for fewer than three trials that succeeded.
     """
     chosen = tuple(names) or tuple(proxy_names())
     for name in chosen:
         check_proxy(name)
     run = folder.run_file([] if data is None else [f"evaluation.data={json.dumps(data)}"])
-    trials = [trial for trial in folder.trials() if trial.scores is not None][-limit:]
+    trials = at_highest_rung(folder.trials())[-limit:]
     if len(trials) < LEAST:
+        where = f" at rung {trials[0].rung}" if trials and trials[0].rung else ""
         raise InputError(
-            f"{folder.path}: {len(trials)} trials succeeded so far; a rank correlation needs "
-            f"{LEAST}, and some 30 to say much"
+            f"{folder.path}: {len(trials)} trials succeeded{where} so far; a rank correlation "
+            f"needs {LEAST}, and some 30 to say much"
         )
     scores, seconds = _scores(run, trials, chosen, images, on_network)
     accuracy = [(trial.scores or {})["accuracy"] for trial in trials]

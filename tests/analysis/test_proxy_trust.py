@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -69,6 +70,17 @@ def test_named_proxies_alone_over_the_latest_trials(finished):
     found = proxy_trust(RunFolder.open(finished), ["synflow"], images=4, limit=3)
     assert list(found.correlations) == ["synflow", "params", "macs"]
     assert found.networks == 3
+
+
+def test_accuracies_of_different_rungs_are_not_ranked_together(finished, tmp_path):
+    copy = RunFolder.open(shutil.copytree(finished, tmp_path / "copy"))
+    trials = copy.trials()
+    for trial in trials[:3]:
+        scores = {**trial.scores, "accuracy": 99.0}
+        copy.append(replace(trial, rung=1, scores=scores))
+    found = proxy_trust(copy, ["synflow"], images=4)
+    assert found.networks == 3
+    assert found.correlations["params"].tau is None  # all three are as accurate
 
 
 def test_what_a_user_can_mend_is_said(finished, tmp_path):
