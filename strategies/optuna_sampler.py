@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,8 +66,11 @@ class Strategy:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of experimental parts
             trial = self._study.ask()
-            candidate = self._suggested(trial)
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            try:
+                candidate = self._suggested(trial)
+            except ValueError as error:  # CMA-ES has one objective
+                raise InputError(f"optuna_sampler.sampler: {self.sampler}: {error}") from None
+            self._tell(trial, state=optuna.trial.TrialState.FAIL)
         return candidate
 
     def learn(self, trial: Trial) -> None:
@@ -87,7 +91,13 @@ class Strategy:
             asked = self._study.ask()
             _ = asked.relative_params  # where samplers enter a trial into its generation
             self._suggested(asked)
-            self._study.tell(asked, list(trial.losses))
+            self._tell(asked, values=list(trial.losses))
+
+    def _tell(self, trial: Any, **outcome: Any) -> None:
+        """BruteForceSampler stops a study where it has tried all, which raises outside of Optuna's
+        own loop; the trial is told by then."""
+        with contextlib.suppress(RuntimeError):
+            self._study.tell(trial, **outcome)
 
     def _suggested(self, trial: Any) -> Candidate:
         numbers: list[int] = []

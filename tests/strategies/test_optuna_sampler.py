@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from search_space import InputError
+from search_space import InputError, SearchSpace
 from search_space.problems import epistatic
 from strategies import Objectives, Trial, make_strategy
 from strategies.optuna_sampler import Strategy
@@ -54,6 +54,27 @@ def test_asking_in_between_changes_nothing(sampler):
         return strategy.ask()
 
     assert run(asks=True) == run(asks=False)
+
+
+def test_a_space_that_brute_force_has_tried_is_at_its_end():
+    space = SearchSpace.from_choices({"kernel": [3, 5], "depth": [1, 2, 3]})
+    strategy = make_strategy(
+        "optuna_sampler", space, {"accuracy": "max"}, sampler="BruteForceSampler"
+    )
+    found = []
+    while (candidate := strategy.ask()) is not None:
+        found.append(candidate)
+        strategy.tell(candidate, {"accuracy": float(sum(candidate))})
+    assert len(set(found)) == space.size() == len(strategy.trials)
+    assert strategy.exhausted
+
+
+def test_a_sampler_of_one_objective_refuses_two():
+    strategy = make_strategy(
+        "optuna_sampler", PROBLEM.space, PROBLEM.objectives, sampler="CmaEsSampler"
+    )
+    with pytest.raises(InputError, match=r"CmaEsSampler: .*multi-objective"):
+        strategy.ask()
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch):
