@@ -120,6 +120,20 @@ def test_a_name_that_timm_has_is_not_taken_over(tmp_path):
         export(checkpoint_of(architecture, 16), "timm", tmp_path / "resnet18.py")
 
 
+@pytest.mark.parametrize("name", ["resnet", "class", "Network", "SEModule", "tuple", "timm"])
+def test_a_model_is_not_called_what_its_file_needs(name, tmp_path):
+    architecture = Architecture(Stage((Block("conv", 8),)), ())
+    with pytest.raises(InputError, match=f"its model can't be called {name}; take another --out"):
+        export(checkpoint_of(architecture, 16), "timm", tmp_path / f"{name}.py")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_of_any_name_goes_into_a_file_for_timm(tmp_path):
+    architecture = Architecture(Stage((Block("conv", 8),)), ())
+    names = ("{imports}", "{{x}}\n", "a'b\"c\\", '"""')
+    export(checkpoint_of(architecture, 16, names), "timm", tmp_path / "any_timm.py")
+
+
 @pytest.mark.parametrize(
     "format_name",
     [pytest.param(n, marks=[pytest.mark.slow] if n in ("onnx", "torch") else []) for n in SUFFIXES],

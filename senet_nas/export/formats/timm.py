@@ -17,7 +17,7 @@ from senet_nas.export import Exported
 from senet_nas.export.check import Opened, write_and_compare
 from senet_nas.export.preprocessing import Preprocessing
 from senet_nas.export.source.program import run_file, written_by
-from senet_nas.export.timm_parts.source import calls_of, source_of
+from senet_nas.export.timm_parts.source import calls_of, is_taken, source_of
 from senet_nas.export.timm_parts.weights import timm_weights
 from senet_nas.nn.network import Network
 
@@ -92,11 +92,14 @@ def _weights(path: Path) -> Path:
 
 
 def _free_name(path: Path) -> str:
-    """The model's name, its file's. Raises `InputError` where timm has such a model itself."""
+    """The model's name, its file's. Raises `InputError` where timm has such a model itself, and for
+    a name that the file needs."""
     import timm
 
     name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
     name = name if name.isidentifier() else f"_{name}"
     if timm.is_model(name) and timm.model_entrypoint(name).__module__.startswith("timm."):
         raise InputError(f"{path}: timm has a model of its own called {name}; take another --out")
+    if is_taken(name):
+        raise InputError(f"{path}: its model can't be called {name}; take another --out")
     return name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from senet_nas.training import Checkpoint
 
 REASONS = 3  # that are told
+# Names that the file has or reads besides its parts; a model of such a name would replace them.
+NAMES = (
+    *("CLASSES", "NAME", "Network", "Path", "WEIGHTS", "byobnet", "default_cfgs", "mobile", "nn"),
+    *("build_model_with_cfg", "generate_default_cfgs", "partial", "register_model", "resnet"),
+    *("timm", "torch"),  # a module of these would hide them from what lies beside it
+)
 PARTS = ("BatchNormAct2d", "ClassifierHead", "ConvNormAct", "NormMlpClassifierHead", "SEModule")
 
 USAGE = """
@@ -123,6 +131,11 @@ def calls_of(architecture: Architecture, network: Network) -> list[list[list[Cal
     return found
 
 
+def is_taken(name: str) -> bool:
+    """Whether a model can't be called so: Python, or the file itself, has another use for it."""
+    return keyword.iskeyword(name) or hasattr(builtins, name) or name in (*NAMES, *PARTS)
+
+
 def source_of(checkpoint: Checkpoint, path: Path, name: str, calls: list[list[list[Call]]]) -> str:
     """A file that registers a model of these blocks as `name`."""
     architecture = checkpoint.architecture
@@ -154,7 +167,7 @@ def source_of(checkpoint: Checkpoint, path: Path, name: str, calls: list[list[li
     )
     usage = USAGE.format(stem=path.stem, name=name)
     docstring = about(checkpoint, path.stem, usage)
-    return f"{MARK.format('timm')}\n{docstring}\n\n{body.replace('{imports}', _imports(body))}\n"
+    return f"{MARK.format('timm')}\n{docstring}\n\n{body.replace('{imports}', _imports(body), 1)}\n"
 
 
 def _imports(body: str) -> str:
