@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
+from search_space.inheritance import effective_se
 from search_space.values import Architecture, Block, round_channels
 
 HeadWidth = Callable[[Block, int], int]
@@ -52,10 +53,10 @@ def _block_digest(block: Block, input_channels: int, head_width: HeadWidth | Non
 
 def _gate(block: Block, input_channels: int, head_width: HeadWidth | None) -> object:
     """What counts of a block's SE."""
-    se = block.se
+    se = effective_se(block, input_channels)
     if se is None:
         return None
-    operators = (se.placement, se.squeeze, se.excitation, se.activation, se.bias)
+    operators = (se.placement, se.squeeze, se.excitation, se.activation, se.bias, se.neutral)
     if se.placement == "pre":
         gated = input_channels
     elif se.placement == "post" or (head_width is not None and se.placement != "conv3x3"):

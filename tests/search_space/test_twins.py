@@ -70,10 +70,22 @@ def test_after_the_3x3_the_width_is_the_cells_to_say():
         SE(excitation="tanh"),
         SE(bias=False),
         SE(activation="silu"),
+        SE(neutral=True),
     ],
 )
 def test_all_else_of_an_se_counts(other):
     assert not same(SE(), other)
+
+
+def test_se_on_a_shortcut_that_is_not_there_is_none():
+    def is_none(cell, channels):
+        with_se, without = (network(se, channels, cell) for se in (SE(placement="identity"), None))
+        return network_key(with_se) == network_key(without)
+
+    assert is_none("conv", 8)
+    assert is_none("inverted_residual", 16)
+    assert not is_none("inverted_residual", 8)  # as wide as its input
+    assert not is_none("basic", 16)  # its shortcut is a projection
 
 
 @given(architectures)
