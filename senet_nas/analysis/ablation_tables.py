@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from senet_nas.analysis.ablation import AblationTable, Row
+from senet_nas.analysis.console import plain_console
 
 CAPTION = (
     "+stats: with batch norm's running statistics; +scale: with one operation for each element "
@@ -15,7 +16,7 @@ CAPTION = (
 
 def print_ablation(table: AblationTable, console: Console | None = None) -> None:
     """Three tables and what they say; for a dry run the time it would take."""
-    console = console or Console()
+    console = console or plain_console()
     console.print(trained_table(table))
     console.print(trained_counts_table(table))
     console.print(full_size_table(table))

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from senet_nas.analysis.console import plain_console
 from senet_nas.analysis.difference import NetworkDifference
 from senet_nas.analysis.run_difference import RunDifference
 
@@ -16,7 +17,7 @@ _MOST_DECISIONS = 15
 
 def print_networks(found: NetworkDifference) -> None:
     """What differs at each place, and the costs."""
-    console = Console()
+    console = plain_console()
     if found.same:
         console.print("the same network by structure")
     if found.places:
@@ -36,7 +37,7 @@ def print_networks(found: NetworkDifference) -> None:
 
 def print_runs(found: RunDifference) -> None:
     """Settings, fronts, and the decisions that differ most."""
-    console = Console()
+    console = plain_console()
     if found.settings:
         table = _table("settings that differ", "setting", None, found.names)
         for name, values in found.settings.items():

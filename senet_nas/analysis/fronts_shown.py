@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from senet_nas.analysis.axes import shown
+from senet_nas.analysis.console import plain_console
 from senet_nas.analysis.front import Front
 from senet_nas.analysis.fronts import RunFront
 from senet_nas.analysis.null_models import KIND_LABELS, Twin, training_command
@@ -18,7 +19,7 @@ from senet_nas.cost import COSTS, IN_MILLIONS
 
 def print_fronts(fronts: Sequence[RunFront]) -> None:
     """A table for each run, its hypervolume, and what it is to be held against."""
-    console = Console()
+    console = plain_console()
     for each in fronts:
         console.print(_table(each.view.name, each.front))
         console.print(f"hypervolume {each.front.hypervolume:.6g} ({_reference(each.front)})")

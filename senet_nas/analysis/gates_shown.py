@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from search_space import InputError
+from senet_nas.analysis.console import plain_console
 from senet_nas.analysis.gates import BlockGates, NetworkGates
 from senet_nas.data import write_atomically
 
@@ -29,7 +29,7 @@ def print_gates(name: str, found: NetworkGates) -> None:
         table.add_column("frozen", justify="right")
     for block in found.blocks:
         table.add_row(*_cells(block, with_losses))
-    console = Console()
+    console = plain_console()
     console.print(table)
     console.print(
         f"top-1 {found.top1:.2f}%, and how many points of it are lost without a block, or with its "

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_space import InputError
+from senet_nas.analysis.console import plain_console
 from senet_nas.analysis.rank_correlation import LEAST, RankCorrelation, rank_correlations
 from senet_nas.cost import cost
 from senet_nas.proxies import proxy_names, proxy_score, training_batch
@@ -104,7 +105,6 @@ def _scores(
 
 def print_trust(title: str, trust: Trust) -> None:
     """A table of correlations, strongest first."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{title}: rank correlation with accuracy, {trust.networks} networks")
@@ -123,7 +123,7 @@ def print_trust(title: str, trust: Trust) -> None:
             "" if found.beats_nulls is None else f"{found.beats_nulls:.0%}",
             "" if seconds is None else f"{seconds:.2f}",
         )
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _or_least(value: float | None) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from search_space import Blueprint, load
 from search_space.space import option_label
+from senet_nas.analysis.console import plain_console
 from senet_nas.analysis.places import Places
 from senet_nas.cost import cost
 from senet_nas.latency import measure_latency
@@ -67,7 +67,7 @@ def space_to_data(
 
 def print_space(data: Mapping[str, Any]) -> None:
     """The same as a table."""
-    console = Console()
+    console = plain_console()
     table = Table(title=f"{data['name']}: {data['size']:.4g} networks")
     for column in ("decision", "options", "only when"):
         table.add_column(column)
@@ -94,7 +94,7 @@ def print_values(title: str, values: Mapping[str, Any]) -> None:
             continue
         text = f"{value:,}" if isinstance(value, int) else str(value)
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else text)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def print_places(title: str, places: Places) -> None:
@@ -109,7 +109,7 @@ def print_places(title: str, places: Places) -> None:
         effect = f"{place.effect:+.2f} ± {place.half_width:.2f}" if known else "-"
         shares = f"{place.on_front:.0%}", f"{place.in_trials:.0%}"
         table.add_row(place.name, *shares, effect, f"{place.params:+,}", place.pays)
-    console = Console()
+    console = plain_console()
     console.print(table)
     console.print(
         "front, trials: the share of the front's points and of all finished trials that have SE "
