@@ -161,6 +161,14 @@ def test_what_a_supernets_scores_are_worth_is_shown_or_said(run):
     assert "can't be read" in Page(report(run)).data["trust"]["fault"]
 
 
+def test_a_name_that_is_no_text_does_not_keep_the_page_away(run):
+    """As Python reads names of files that aren't UTF-8."""
+    folder = RunFolder.open(run)
+    record = replace(folder.trials()[0], number=999, scores=None, reason="damaged: cat\udcff.jpg")
+    folder.append(record)
+    assert Page(report(run)).data["failed"][-1]["reason"] == "damaged: cat?.jpg"
+
+
 @pytest.fixture(scope="module")
 def gates(tmp_path_factory, images):
     """What `senet-nas gates --out` leaves of an untrained network."""

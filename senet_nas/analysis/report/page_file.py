@@ -55,7 +55,7 @@ def write_report(
     text = page(gather(views[0], against, views[1:], gates))
     target = path or directory / "report.html"
     try:
-        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8"))
+        write_atomically(target, lambda file: file.write_text(text, "utf-8", "replace"))
     except OSError as error:
         raise InputError(f"{target}: {error.strerror}") from None
     return target
