@@ -30,11 +30,15 @@ def gates(
     as_json: Json = False,
 ) -> None:
     """What the excitations do, by class and depth, and what each SE block is worth."""
+    from search_space.errors import InputError
     from senet_nas.analysis.gates import LOSSES, gates_of
     from senet_nas.analysis.gates_shown import draw_gates, print_gates
     from senet_nas.data import Reading
     from senet_nas.training import load_checkpoint
 
+    for path in () if out is None else (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"--out {out}: {path} is a file, and pictures go to a folder")
     loaded = load_checkpoint(checkpoint)
     with counted_progress("passes over the images") as advance:
         found = gates_of(

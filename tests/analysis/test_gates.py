@@ -209,6 +209,15 @@ def test_a_network_without_se_is_refused(images, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
 
 
+@pytest.mark.parametrize("below", [".", "further"])
+def test_gates_do_not_go_to_a_file(below, network, images, tmp_path):
+    save_checkpoint(tmp_path / "net.safetensors", checkpoint_of(network))
+    (tmp_path / "taken").write_text("mine")
+    given = ("gates", tmp_path / "net.safetensors", "--data", images)
+    assert "is a file" in refused(*given, "--out", tmp_path / "taken" / below)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_mistakes_with_fold(network, images, tmp_path):
     file = tmp_path / "net.safetensors"
     save_checkpoint(file, checkpoint_of(network))
