@@ -46,12 +46,15 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a trained network in another format, and check it against the network."""
+    from search_space.errors import InputError
     from senet_nas.export import default_path
     from senet_nas.export import export as run_export
     from senet_nas.export.loading import load
     from senet_nas.export.options import options_from_arguments
 
     path = out or default_path(checkpoint, format_name)
+    if path.resolve() == checkpoint.resolve():
+        raise InputError(f"{path}: --out would replace the network that is exported")
     options = options_from_arguments(format_name, context.args)
     exported = run_export(load(checkpoint), format_name, path, data, **options)
     show_values("exported and checked", exported.to_data(), as_json)

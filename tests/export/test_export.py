@@ -38,6 +38,19 @@ class Cell(Unit):
 '''
 
 
+def test_an_export_does_not_replace_its_checkpoint(tmp_path):
+    path = tmp_path / "net.safetensors"
+    architecture = Architecture.from_json(
+        '{"stem": [{"cell": "conv", "channels": 8}], "stages": []}'
+    )
+    save_checkpoint(path, checkpoint_of(architecture, 16))
+    before = path.read_bytes()
+    (tmp_path / "link").symlink_to(path)
+    for out in (path, tmp_path / "link"):
+        assert "would replace" in refused("export", path, "--format", "onnx", "--out", out)
+    assert path.read_bytes() == before
+
+
 def test_an_export_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     import senet_nas.nn.cells as package
 
