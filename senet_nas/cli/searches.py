@@ -188,7 +188,7 @@ def proxies(
         list[str] | None, typer.Option("--name", help="A proxy; may be repeated. All, else.")
     ] = None,
     data: Data = None,
-    images: Annotated[int, typer.Option(min=2, help="How many each network is shown.")] = 64,
+    images: Annotated[int, typer.Option(min=4, help="How many each network is shown.")] = 64,
     as_json: Json = False,
 ) -> None:
     """How well zero-cost proxies rank what a run has trained."""

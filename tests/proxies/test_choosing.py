@@ -7,7 +7,7 @@ import torch
 from search_space import InputError, SearchSpace, load
 from senet_nas import cost
 from senet_nas.data import ImageSet
-from senet_nas.proxies import Chooser, proxy_batch, proxy_chooser, proxy_score
+from senet_nas.proxies import Chooser, proxy_batch, proxy_chooser, proxy_names, proxy_score
 from strategies import make_strategy
 
 SPACE = SearchSpace.from_choices({"width": list(range(10)), "quality": list(range(10))})
@@ -113,6 +113,19 @@ def test_a_batch_is_normalised_and_drawn_by_its_seed(image_set, batch):
     assert (whole.images.std((0, 2, 3)) - 1).abs().max() < 1e-3
     assert torch.equal(proxy_batch(image_set, count=8, **given).images, batch.images)
     assert not torch.equal(proxy_batch(image_set, count=8, seed=1, **given).images, batch.images)
+
+
+def test_a_batch_is_never_too_small_for_a_proxy(image_set):
+    given = {"mean": image_set.mean(), "std": image_set.std()}
+    least = proxy_batch(image_set, count=4, **given)
+    network = load("cifar_tiny").build(load("cifar_tiny").sample(np.random.default_rng(0)))
+    for name in proxy_names():  # at a side of 8 pixels the last map is a single one
+        small = least.images[..., :8, :8]
+        assert np.isfinite(proxy_score(name, network, small, least.labels, 3))
+    with pytest.raises(InputError, match="at least 4, not 3"):
+        proxy_batch(image_set, count=3, **given)
+    with pytest.raises(InputError, match="at least 4 images, not 3"):
+        proxy_batch(image_set.subset(torch.arange(3)), **given)
 
 
 def test_a_proxy_by_name_chooses_by_its_score_and_the_costs_among_the_objectives(batch):

@@ -12,6 +12,7 @@ from search_space.errors import InputError
 from senet_nas.data import RGB, ImageSet, load_images, normalise, validation_split
 
 COUNT = 64  # images
+LEAST = 4  # of which a half, all that zico's norms see at once, is more than one
 
 
 class Batch(NamedTuple):
@@ -27,12 +28,12 @@ def proxy_batch(
 ) -> Batch:
     """`count` images, or all where there are fewer, drawn with `seed` without regard to class.
 
-    mean, std: of each channel, 0 to 1. Raises `InputError` for fewer than two images.
+    mean, std: of each channel, 0 to 1. Raises `InputError` for fewer than `LEAST` images.
     """
-    checks.integer("images of a proxy", count, least=2)
+    checks.integer("images of a proxy", count, least=LEAST)
     checks.seed(seed)
-    if len(images) < 2:
-        raise InputError(f"a proxy needs at least 2 images, not {len(images)}")
+    if len(images) < LEAST:
+        raise InputError(f"a proxy needs at least {LEAST} images, not {len(images)}")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     chosen = images.subset(order[:count])
     device = chosen.images.device
