@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -28,7 +29,8 @@ def written_together(path: Path, write: Callable[[Path], Result]) -> Result:
         result = write(folder / path.name)
         for made in sorted(folder.iterdir(), key=lambda entry: entry.name == path.name):
             _put(made, path.parent / made.name)
-        sync(path.parent)
+        with contextlib.suppress(OSError):  # some network file systems can't sync a folder
+            sync(path.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,8 @@ def append_line(path: Path, line: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     if is_first:
-        sync(path.parent)
+        with contextlib.suppress(OSError):  # some network file systems can't sync a folder
+            sync(path.parent)
 
 
 def drop_half_line(path: Path) -> None:
