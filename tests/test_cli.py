@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -284,16 +285,18 @@ def test_a_path_that_cannot_be_is_one_line(command):
     assert "File name too long" in refused(command, "x" * 300)
 
 
-def test_a_folder_that_may_not_be_read_is_one_line(tmp_path, monkeypatch, capsys):
-    def forbidden(self):
-        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+@pytest.mark.parametrize(("number", "status"), [(errno.EACCES, 2), (errno.ENOSPC, 1)])
+def test_what_the_system_refuses_is_one_line(number, status, tmp_path, monkeypatch, capsys):
+    def fail(self):
+        raise OSError(number, os.strerror(number), str(self))
 
-    monkeypatch.setattr(Path, "is_file", forbidden)
+    monkeypatch.setattr(Path, "is_file", fail)
     monkeypatch.setattr(sys, "argv", ["senet-nas", "front", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == f"error: {tmp_path / 'run.toml'}: Permission denied\n"
+    assert ended.value.code == status
+    said = f"error: {tmp_path / 'run.toml'}: {os.strerror(number)}\n"
+    assert capsys.readouterr().err == said
 
 
 def test_retraining_a_trial_by_number_or_hash(finished, brisk, tmp_path):

@@ -26,6 +26,7 @@ from senet_nas.cli.app import app
 
 # What a path may be that a user gave: not theirs to read or write, or no path at all.
 UNREACHABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 ASSIGNMENT = re.compile(r"[a-z_][a-z_0-9.]*=")
 INTERRUPTED = "interrupted; what was finished is kept, and resuming goes on from there"
 
@@ -47,6 +48,8 @@ def main() -> None:
     except RunError as error:
         _fail(str(error), 1)
     except OSError as error:
+        if error.errno in FULL:
+            _fail(": ".join(filter(None, (error.filename, error.strerror))), 1)
         if error.errno not in UNREACHABLE or error.filename is None:
             raise
         _fail(f"{error.filename}: {error.strerror}", 2)
