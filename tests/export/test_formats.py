@@ -114,6 +114,15 @@ def test_what_timm_cannot_express_is_named(change, said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [((Stage(()),), "a stage without blocks"), ((), "a network without blocks")],
+)
+def test_what_has_no_blocks_is_no_model_of_timm(stages, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        export(checkpoint_of(Architecture(Stage(()), stages), 16), "timm", tmp_path / "x_timm.py")
+
+
 def test_a_name_that_timm_has_is_not_taken_over(tmp_path):
     architecture = Architecture(Stage((Block("conv", 8),)), ())
     with pytest.raises(InputError, match="timm has a model of its own called resnet18"):

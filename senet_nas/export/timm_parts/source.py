@@ -114,6 +114,8 @@ def calls_of(architecture: Architecture, network: Network) -> list[list[list[Cal
     width = 3
     for where, blocks, modules in parts:
         found.append([])
+        if where.startswith("stages.") and not blocks:
+            reasons.setdefault("a stage without blocks", where)
         for number, (block, module) in enumerate(zip(blocks, modules.children(), strict=True)):
             try:
                 if not isinstance(module, Unit):
@@ -124,6 +126,8 @@ def calls_of(architecture: Architecture, network: Network) -> list[list[list[Cal
             width = block.channels
     if architecture.head.hidden and not architecture.head.hidden_bias:
         reasons["a hidden layer without biases"] = "head"
+    if not any(found) and not reasons:
+        reasons["a network without blocks"] = "stem"
     if reasons:
         told = "; ".join(f"{what} ({where})" for what, where in list(reasons.items())[:REASONS])
         more = f"; and {len(reasons) - REASONS} more" if len(reasons) > REASONS else ""
