@@ -3,7 +3,6 @@ what it has trained so far, beside that of parameters and MACs, which anyone kno
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -63,7 +62,7 @@ def proxy_trust(
     chosen = tuple(names) or tuple(proxy_names())
     for name in chosen:
         check_proxy(name)
-    run = folder.run_file([] if data is None else [f"evaluation.data={json.dumps(data)}"])
+    run = folder.run_file(data=data)
     trials = at_highest_rung(folder.trials())[-limit:]
     if len(trials) < LEAST:
         where = f" at rung {trials[0].rung}" if trials and trials[0].rung else ""

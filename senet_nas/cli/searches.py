@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,8 +41,7 @@ def search(
     from senet_nas.search import load_run_file, resume
     from senet_nas.search import search as run_search
 
-    checkpoint = [] if supernet is None else [f"supernet.checkpoint={json.dumps(str(supernet))}"]
-    run = load_run_file(run_file, [*(sets or []), *checkpoint], data)
+    run = load_run_file(run_file, sets or [], data, supernet)
     folder_path = out or Path("runs/out") / run_file.stem
     if dry_run:
         from senet_nas.search.estimate import estimate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from senet_nas.search.toml_file import (
     absolute,
     first_fault,
     lay_over,
+    put,
     read_table,
     without_none,
 )
@@ -184,8 +184,11 @@ class RunFile(Section):
         return tomli_w.dumps(without_none(self.model_dump()))
 
 
-def load_run_file(path: Path, sets: Sequence[str] = (), data: str | None = None) -> RunFile:
-    """The run file with `key=value` settings laid over it, and `data` in its place.
+def load_run_file(
+    path: Path, sets: Sequence[str] = (), data: str | None = None, supernet: Path | None = None
+) -> RunFile:
+    """The run file with `key=value` settings laid over it, and `data` and the supernet's checkpoint
+    in their places.
 
     Raises `InputError` naming the file, the key and what is allowed.
     """
@@ -193,7 +196,9 @@ def load_run_file(path: Path, sets: Sequence[str] = (), data: str | None = None)
     for assignment in sets:
         lay_over(table, assignment)
     if data is not None:
-        lay_over(table, f"evaluation.data={json.dumps(data)}")
+        put(table, ("evaluation", "data"), data, "--data")
+    if supernet is not None:
+        put(table, ("supernet", "checkpoint"), str(supernet), "--supernet")
     return parse_run_file(table, str(path))
 
 

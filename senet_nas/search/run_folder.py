@@ -125,9 +125,9 @@ class RunFolder:
         """Where the trials are."""
         return self.path / "trials.jsonl"
 
-    def run_file(self, sets: Sequence[str] = ()) -> RunFile:
-        """The run's resolved definition, with `key=value` settings over it."""
-        return load_run_file(self.path / "run.toml", sets)
+    def run_file(self, sets: Sequence[str] = (), data: str | None = None) -> RunFile:
+        """The run's resolved definition, with `key=value` settings over it, and other data."""
+        return load_run_file(self.path / "run.toml", sets, data)
 
     def objectives(self) -> dict[str, str]:
         """The run's objectives. Read alone, so that its front can be shown when its space has

@@ -41,11 +41,17 @@ def read_table(path: Path, kind: str) -> dict[str, Any]:
 def lay_over(table: dict[str, Any], assignment: str) -> None:
     """Lay one `--set section.key=value` over the table."""
     path, value = parse_assignment(assignment)
+    put(table, path, value, f"--set {assignment}")
+
+
+def put(table: dict[str, Any], path: Sequence[str], value: object, where: str) -> None:
+    """Put a value into the table, at the keys from the outermost section inwards. where: names it
+    in errors."""
     *sections, key = path
     for section in sections:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):
-            raise InputError(f"--set {assignment}: {section} is not a section")
+            raise InputError(f"{where}: {section} is not a section")
     table[key] = value
 
 

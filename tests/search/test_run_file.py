@@ -200,6 +200,13 @@ def test_settings_are_laid_over_the_file_and_data_over_both(folder):
     assert run.evaluation.image_size == 16
 
 
+@pytest.mark.parametrize("name", ["a b", "é", "\U0001f642", 'a"b\\c', "a\tb", "\x7f"])
+def test_data_and_checkpoint_may_have_any_name(name, folder):
+    run = load_run_file(folder.path / "run.toml", (), name, Path(name))
+    assert run.evaluation.data == name
+    assert run.supernet.checkpoint == name
+
+
 def test_a_value_of_set_is_toml_or_else_text(folder):
     sets = ["evaluation.data=/a b/c", "evaluation.recipe='proxy'", "strategy.mutations=1.5"]
     run = load_run_file(folder.path / "run.toml", sets)

@@ -3,7 +3,6 @@ starts (the studies of arXiv 1709.01507, sections 6 and 7.1, are in `runs/ablati
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,14 @@ from search_space import Architecture, InputError, checks
 from search_space.errors import one_of
 from senet_nas.cost import cost
 from senet_nas.search.ablation.variants import Changes, changed, network_of
-from senet_nas.search.toml_file import Section, first_fault, lay_over, read_table, without_none
+from senet_nas.search.toml_file import (
+    Section,
+    first_fault,
+    lay_over,
+    put,
+    read_table,
+    without_none,
+)
 from senet_nas.training import Recipe, load_recipe
 
 VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it names a folder
@@ -129,7 +135,7 @@ def load_ablation(path: Path, sets: Sequence[str] = (), data: str | None = None)
     for assignment in sets:
         lay_over(table, assignment)
     if data is not None:
-        lay_over(table, f"data={json.dumps(data)}")
+        put(table, ("data",), data, "--data")
     return parse_ablation(table, str(path))
 
 
