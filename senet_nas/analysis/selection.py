@@ -95,7 +95,7 @@ def choose(
     if not path.is_dir():
         if arch is not None:
             raise InputError(f"--arch goes with a run's folder, and {source} is none")
-        label = path.stem if path.suffix == ".json" else source
+        label = path.stem if path.suffix == ".json" or path.is_file() else source
         where = out or Path("runs/out") / f"retrain-{label}-{schedule}"
         return Choice(label, read_architecture(source), data, None, where)
     folder = RunFolder.open(path)

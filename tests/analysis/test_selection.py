@@ -1,6 +1,7 @@
 """Choosing a network: a trial of a run by number, hash or as the knee; a name; a file."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -66,14 +67,15 @@ def test_a_run_gives_its_data_and_its_size(finished, images, tmp_path):
     assert choose(str(finished), "2", "other", tmp_path, "x.toml").out == tmp_path
 
 
-def test_a_name_or_a_file_gives_its_network(tmp_path):
-    file = tmp_path / "net.json"
+@pytest.mark.parametrize("name", ["net.json", "net"])
+def test_a_name_or_a_file_gives_its_network(name, tmp_path):
+    file = tmp_path / name
     file.write_text(published("se_cifar_resnet20").to_json(indent=1))
     for text in ("se_cifar_resnet20", str(file)):
         assert read_architecture(text) == published("se_cifar_resnet20")
         chosen = choose(text, None, None, None, "my/fast.toml")
         assert chosen.architecture == published("se_cifar_resnet20")
-        assert chosen.out.name.endswith("-fast")
+        assert chosen.out == Path(f"runs/out/retrain-{Path(text).stem}-fast")
     with pytest.raises(InputError, match="--arch goes with a run's folder"):
         choose(str(file), "3", None, None, "cifar_quick")
 
@@ -94,7 +96,9 @@ def test_settings_of_se_reach_every_se_and_nothing_else():
     gates = {block.se for _, block in plain.blocks()}
     assert gates == {None, SE(r=4, bias=False)}
     assert cost(plain).params == 35_616_808
-    assert with_se(published("resnet50"), ["se.r=4"]) == published("resnet50")
+    assert with_se(published("resnet50"), []) == published("resnet50")
+    with pytest.raises(InputError, match="no SE to change"):
+        with_se(published("resnet50"), ["se.r=4"])
 
 
 @pytest.mark.parametrize("setting", ["r=4", "se.ratio=4", "se.r=0", "se.r", "block.kernel=5"])
