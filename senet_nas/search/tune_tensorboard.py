@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ray.tune.logger.tensorboardx import TBXLoggerCallback
+
+from senet_nas.search.run_folder import RunFolder
 
 FOLDER = "tensorboard"
 
@@ -18,7 +21,9 @@ class TensorBoard(TBXLoggerCallback):  # type: ignore[misc]
     def __init__(self, run: Path) -> None:
         super().__init__()
         self._run = run
-        self._epochs: dict[int, int] = {}  # of each trial so far
+        self._epochs: Counter[int] = Counter()  # of each trial so far, other starts of the run too
+        for record in RunFolder(run).trials():
+            self._epochs[record.number] += len(record.curve)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune keeps copies for a restore of its own; ours is `trials.jsonl`
@@ -37,7 +42,7 @@ class TensorBoard(TBXLoggerCallback):  # type: ignore[misc]
         told = {key: value for key, value in result.items() if key != "curve"}
         told["training_iteration"] = trial.config["rung"] + 1
         super().log_trial_result(iteration, trial, told)
-        before = self._epochs.get(number, 0)
+        before = self._epochs[number]
         curve = result.get("curve", ())
         for epoch, loss in enumerate(curve, start=before + 1):
             self._trial_writer[trial].add_scalar("epoch/loss", loss, epoch)

@@ -4,6 +4,9 @@ import struct
 
 import pytest
 from commands import senet_nas
+from ray.tune.experiment import Trial
+
+from senet_nas.search import RunFolder, TrialRecord
 
 pytest.importorskip("tensorboardX")
 
@@ -22,6 +25,21 @@ def scalars_of(folder):
             data = data[12 + length + 4 :]
             found += [(v.tag, event.step, v.simple_value) for v in event.summary.value]
     return found
+
+
+def test_a_trial_of_an_earlier_start_goes_on_with_its_curve(tmp_path):
+    from senet_nas.search.tune_tensorboard import TensorBoard
+
+    first = TrialRecord(7, (0,), "", {"accuracy": 50.0}, curve=(2.0, 1.5), rung=0)
+    RunFolder(tmp_path).append(first)
+    logger = TensorBoard(tmp_path)
+    trial = Trial("trainable", config={"number": 7, "rung": 1}, stub=True)
+    logger.log_trial_start(trial)
+    logger.log_trial_result(1, trial, {"curve": (1.25, 1.0), "training_iteration": 1})
+    logger._trial_writer[trial].close()
+    scalars = scalars_of(tmp_path / "tensorboard" / "trial-7")
+    losses = [(step, value) for tag, step, value in scalars if tag == "epoch/loss"]
+    assert losses == [(3, 1.25), (4, 1.0)]
 
 
 @pytest.mark.slow
