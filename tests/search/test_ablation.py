@@ -314,6 +314,8 @@ FAULTS = {
     "variants.se.block.stride_in=last": "stride_in",
     "variants.se.block={ se = 1 }": "block: write settings of SE as se.field",
     "variants.se.block.x=2020-01-01": "se and block: Object of type date is not JSON",
+    "variants.se.block.channels=999999999999999999999": "its channels or kernels are too many",
+    "variants.se.block.expansion=1e308": "its channels or kernels are too many",
     "full_size.network=resnet20": "'resnet20' is not known",
     "variants={ one = {} }": "variants: dictionary should have at least 2 items",
     'variants={ none = {}, "a/b" = {} }': "variants: 'a/b' names a folder",

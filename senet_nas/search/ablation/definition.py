@@ -166,11 +166,16 @@ def _check(ablation: AblationFile) -> None:
                 f"variants: {name!r} names a folder: begin with a letter or digit, and use these, "
                 "'_', '.' and '-'"
             )
-        try:
-            cost(ablation.trained(name), full.image_size, full.classes)
-        except InputError as error:
-            raise InputError(f"variants.{name}, network {ablation.network}: {error}") from None
-        try:
-            cost(ablation.in_full(name), full.image_size, full.classes)
-        except InputError as error:
-            raise InputError(f"variants.{name}, full_size {full.network}: {error}") from None
+        networks = {
+            f"network {ablation.network}": ablation.trained,
+            f"full_size {full.network}": ablation.in_full,
+        }
+        for which, network in networks.items():
+            try:
+                cost(network(name), full.image_size, full.classes)
+            except InputError as error:
+                raise InputError(f"variants.{name}, {which}: {error}") from None
+            except (TypeError, RuntimeError, OverflowError):  # of numbers beyond 64 bits
+                raise InputError(
+                    f"variants.{name}, {which}: its channels or kernels are too many to count"
+                ) from None
