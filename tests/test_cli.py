@@ -79,6 +79,7 @@ def test_help_names_every_command():
         (["retrain", "resnet50"], "--recipe"),
         (["evaluate", "x", "--split", "val"], "val"),
         (["front"], "DIR"),
+        (["front", "x", "--json", "--csv"], "--csv"),
     ],
 )
 def test_a_mistake_in_the_command_is_one_line(arguments, said):

@@ -117,6 +117,7 @@ def front(
     ] = None,
 ) -> None:
     """The non-dominated trials of runs, their hypervolume, and their null models."""
+    from search_space.errors import InputError
     from senet_nas.analysis.fronts import (
         fronts_to_csv,
         fronts_to_data,
@@ -127,6 +128,8 @@ def front(
     from senet_nas.analysis.fronts_shown import print_fronts
     from senet_nas.analysis.picture import draw_fronts
 
+    if as_json and as_csv:
+        raise InputError("--json and --csv exclude each other")
     with counted_progress("costs") as advance:
         views, against = open_runs(directories, random, axes, advance)
     fronts = load_fronts(views, against)
