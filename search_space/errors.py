@@ -1,5 +1,9 @@
 """The one error for what a user can mend: a wrong name, key, value or file."""
 
+import errno
+
+FULL = {errno.ENOSPC, errno.EDQUOT}  # of an `OSError` that is nobody's mistake: the disk is full
+
 
 class InputError(ValueError):
     """A user's mistake, told in one line that names what was given and what is allowed."""

@@ -26,14 +26,13 @@ from senet_nas.cli.app import app
 
 # What a path may be that a user gave: not theirs to read or write, or no path at all.
 UNREACHABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
-FULL = {errno.ENOSPC, errno.EDQUOT}
 ASSIGNMENT = re.compile(r"[a-z_][a-z_0-9.]*=")
 INTERRUPTED = "interrupted; what was finished is kept, and resuming goes on from there"
 
 
 def main() -> None:
     """Run a command; a user's mistake is one line on stderr and exit status 2."""
-    from search_space.errors import InputError, RunError
+    from search_space.errors import FULL, InputError, RunError
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     if len(sys.argv) == 1:

@@ -3,7 +3,7 @@
 from senet_nas.data.augment import Draws, augment, draw, normalise
 from senet_nas.data.augmentation import Augmentation
 from senet_nas.data.batches import Batch, Batches, TestBatches
-from senet_nas.data.files import is_locked, locked, sync, write_atomically
+from senet_nas.data.files import is_locked, locked, sync, sync_names, write_atomically
 from senet_nas.data.image_set import RGB, ImageSet
 from senet_nas.data.load import Split, load_images, splits_of
 from senet_nas.data.memory import MemoryBatches, MemoryTestBatches
@@ -36,6 +36,7 @@ __all__ = [
     "resized",
     "splits_of",
     "sync",
+    "sync_names",
     "test_batches",
     "training_batches",
     "training_subset",

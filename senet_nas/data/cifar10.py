@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from search_space.errors import InputError
+from senet_nas.data.files import alone
 from senet_nas.data.image_set import ImageSet
 
 
@@ -22,7 +20,7 @@ def download_cifar10(split: str, folder: Path) -> ImageSet:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone(folder / ".lock"):  # a half file would be taken for a damaged one
             found = CIFAR10(str(folder), train=split == "train", download=True)
     except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors
         raise InputError(
@@ -30,13 +28,3 @@ def download_cifar10(split: str, folder: Path) -> ImageSet:
         ) from None
     images = torch.from_numpy(found.data).permute(0, 3, 1, 2)
     return ImageSet(images, torch.tensor(found.targets), tuple(found.classes))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Inside, no other process downloads to the folder: it would take a half file for a damaged
-    one. Where it can't be written or locked nobody is waited for."""
-    with ExitStack() as stack:
-        with suppress(OSError):
-            fcntl.flock(stack.enter_context((folder / ".lock").open("w")), fcntl.LOCK_EX)
-        yield

@@ -7,7 +7,6 @@ from smaller copies aren't those of the originals.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -15,7 +14,6 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,7 +24,7 @@ from PIL import Image
 
 from search_space.errors import InputError
 from senet_nas.data.containers.arrow import ArrowRecords, mapped
-from senet_nas.data.files import write_atomically
+from senet_nas.data.files import alone, write_atomically
 from senet_nas.data.jpeg import DAMAGE, decode_image, size_of
 from senet_nas.data.records import Content, Labels, Records
 
@@ -95,7 +93,7 @@ def copied(
     about = _described(shorter)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _held(path):
+        with alone(path.with_suffix(".lock")):
             if not path.exists():
                 _log.warning(
                     "%d images of %s are copied once to %s (%s)",
@@ -169,12 +167,3 @@ def _described(shorter: int | None) -> str:
         f"copies with a shorter side of {shorter} pixels at most, JPEG of quality {_QUALITY}, not "
         "the original images"
     )
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Wait until no other process makes this file."""
-    with path.with_suffix(".lock").open("w") as file:
-        with suppress(OSError):  # a file system without locks: at worst it is made twice
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

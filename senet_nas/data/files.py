@@ -30,8 +30,17 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
     finally:
         temporary.unlink(missing_ok=True)
     if durable:
-        with contextlib.suppress(OSError):  # some network file systems can't sync a folder
-            sync(path.parent)
+        sync_names(path.parent)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Inside, no other process is in `alone` with this file, for which one waits. Where it can't be
+    written, or the file system has no locks, nobody is waited for: at worst work is done twice."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            fcntl.flock(stack.enter_context(path.open("w")), fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -68,9 +77,15 @@ def is_locked(folder: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on disk."""
+    """Wait until a file is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_names(folder: Path) -> None:
+    """Wait until a folder's list of names is on disk; some network file systems can't."""
+    with contextlib.suppress(OSError):
+        sync(folder)

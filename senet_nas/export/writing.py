@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from search_space import InputError
-from senet_nas.data import sync
+from senet_nas.data import sync, sync_names
 
 Result = TypeVar("Result")
 
@@ -29,8 +28,7 @@ def written_together(path: Path, write: Callable[[Path], Result]) -> Result:
         result = write(folder / path.name)
         for made in sorted(folder.iterdir(), key=lambda entry: entry.name == path.name):
             _put(made, path.parent / made.name)
-        with contextlib.suppress(OSError):  # some network file systems can't sync a folder
-            sync(path.parent)
+        sync_names(path.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return result

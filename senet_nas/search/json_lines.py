@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from search_space import InputError
-from senet_nas.data import sync
+from senet_nas.data import sync_names
 
 Record = TypeVar("Record")
 
@@ -22,8 +21,7 @@ def append_line(path: Path, line: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     if is_first:
-        with contextlib.suppress(OSError):  # some network file systems can't sync a folder
-            sync(path.parent)
+        sync_names(path.parent)
 
 
 def drop_half_line(path: Path) -> None:

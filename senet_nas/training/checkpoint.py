@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor, device, nn
 
 from search_space import Blueprint, Retrofit, blueprint_from_json
-from search_space.errors import InputError
+from search_space.errors import FULL, InputError
 from senet_nas.data import RGB, write_atomically
 from senet_nas.nn import build_network
 from senet_nas.nn.trust import check_trusted
 
 _KEY = "senet_nas"
 _FORMAT = 1
+_SYSTEMS = re.compile(r"os error (\d+)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +87,8 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint by way of a temporary file. Raises `InputError` where it can't be."""
+    """Write a checkpoint by way of a temporary file. Raises `InputError` where none can be written
+    there, and `OSError` where the disk is full."""
     about = {
         "format": _FORMAT,
         "architecture": json.loads(checkpoint.architecture.to_json()),
@@ -99,6 +103,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     try:
         save_tensors(path, checkpoint.weights, about)
     except OSError as error:
+        if error.errno in FULL:
+            raise
         raise InputError(f"{path}: {error.strerror or error}") from None
 
 
@@ -135,8 +141,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
     metadata = {_KEY: json.dumps(about)}
     try:
         write_atomically(path, lambda temporary: save_file(on_host, temporary, metadata))
-    except SafetensorError as error:  # its words for the system's
-        raise OSError(str(error)) from None
+    except SafetensorError as error:  # the system's error in words
+        number = int(found[1]) if (found := _SYSTEMS.search(str(error))) else 0
+        raise OSError(number, os.strerror(number) if number else str(error), str(path)) from None
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

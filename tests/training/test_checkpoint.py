@@ -1,9 +1,10 @@
+import errno
 import json
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from search_space import InputError
@@ -43,6 +44,28 @@ def test_cut_off_files_are_named(checkpoint, tmp_path, kept):
     path.write_bytes(path.read_bytes()[: kept if isinstance(kept, int) else int(size * kept)])
     with pytest.raises(InputError, match=r"x\.safetensors: damaged, or not a checkpoint"):
         load_checkpoint(path)
+
+
+def test_what_cannot_be_written_is_told_and_a_full_disk_is_nobodys_mistake(
+    checkpoint, tmp_path, monkeypatch
+):
+    with pytest.raises(InputError, match="there is no folder"):
+        save_checkpoint(tmp_path / "none" / "file", checkpoint)
+    with pytest.raises(InputError, match="Is a directory"):
+        save_checkpoint(tmp_path, checkpoint)
+
+    def fail(*_):
+        raise SafetensorError(f"Error while serializing: I/O error: it is (os error {number})")
+
+    monkeypatch.setattr("senet_nas.training.checkpoint.save_file", fail)
+    number = errno.EACCES
+    with pytest.raises(InputError, match="Permission denied"):
+        save_checkpoint(tmp_path / "file", checkpoint)
+    number = errno.ENOSPC
+    with pytest.raises(OSError, match="No space left") as raised:
+        save_checkpoint(tmp_path / "file", checkpoint)
+    assert not isinstance(raised.value, InputError)
+    assert raised.value.errno == errno.ENOSPC
 
 
 def test_missing_and_foreign_files(tmp_path):

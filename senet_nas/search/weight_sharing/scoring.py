@@ -45,7 +45,7 @@ class SupernetEvaluator(Evaluator):
         super().__init__(settings, device, with_latency)
         loaded = SupernetCheckpoint.load(checkpoint)
         check_fits(loaded, settings, space, self.classes, self.mean, str(checkpoint))
-        self.mean, self.std = loaded.mean, loaded.std
+        self.mean, self.std, self.taught = loaded.mean, loaded.std, loaded.training
         self.supernet = loaded.supernet(space).to(device)
         self._dtype = resolve_precision(self.recipe.precision, torch.device(device))
         drawn = torch.Generator().manual_seed(settings.seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from search_space import Architecture, InputError
 from senet_nas.search.run_folder import RunFolder, TrialRecord
 from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
-from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
 from senet_nas.search.weight_sharing.training import supernet_path
 from senet_nas.training import Checkpoint
 
@@ -24,7 +23,6 @@ def take_subnet(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> 
             "end with `senet-nas retrain`"
         )
     space, path = run.space.open(), supernet_path(section, folder.path)
-    held = SupernetCheckpoint.load(path)
     evaluator = SupernetEvaluator(run.evaluation, space, path, section.images, device)
     architecture = space.build(record.candidate)
     assert isinstance(architecture, Architecture)
@@ -32,14 +30,14 @@ def take_subnet(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> 
     about = {
         "trial": record.number,
         "validation": {name: (record.scores or {})[name] for name in ("accuracy", "loss")},
-        "supernet": dict(held.training),
+        "supernet": dict(evaluator.taught),
     }
     return Checkpoint(
         architecture,
         network.cpu().state_dict(),
-        held.classes,
-        held.mean,
-        held.std,
-        held.image_size,
+        evaluator.classes,
+        evaluator.mean,
+        evaluator.std,
+        run.evaluation.image_size,
         about,
     )
