@@ -133,6 +133,11 @@ def evaluate(
     return scores, time.perf_counter() - started
 
 
+def forget() -> None:
+    """Drop the supernets that `evaluate` keeps open, before others are trained in their place."""
+    _EVALUATORS.clear()
+
+
 class Kept:
     """Networks of a space trained alone, each a JSON line of a file as soon as it is there, with
     the settings that it was trained by. Those in `ALONE` need no training either."""
