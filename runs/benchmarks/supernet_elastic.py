@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -73,10 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.strategy != "single_path":
         parser.error("networks are drawn as single_path draws them")
-    with tempfile.TemporaryDirectory() as folder:
-        options.work = options.work or Path(folder)
-        found = {space: measured(space, options) for space in options.spaces}
-    parts.printed("supernet_elastic", options, found)
+    parts.print_spaces("supernet_elastic", options, measured)
 
 
 if __name__ == "__main__":

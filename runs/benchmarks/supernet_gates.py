@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +94,7 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=4, help="of them, trained alone too")
     parser.set_defaults(samples=["se"])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        options.work = options.work or Path(folder)
-        found = {space: measured(space, options) for space in options.spaces}
-    parts.printed("supernet_gates", options, found)
+    parts.print_spaces("supernet_gates", options, measured)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -180,6 +181,18 @@ class Kept:
         entry["settings"] = self.settings
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def print_spaces(
+    benchmark: str,
+    options: argparse.Namespace,
+    measure: Callable[[str, argparse.Namespace], dict[str, Any]],
+) -> None:
+    """Measure each space, in a temporary folder where none is given, and print the line."""
+    with tempfile.TemporaryDirectory() as folder:
+        options.work = options.work or Path(folder)
+        found = {space: measure(space, options) for space in options.spaces}
+    printed(benchmark, options, found)
 
 
 def printed(benchmark: str, options: argparse.Namespace, found: dict[str, Any]) -> None:
