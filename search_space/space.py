@@ -194,7 +194,12 @@ class SearchSpace:
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         """A candidate with every decision drawn by its weights (uniformly where it has none)."""
-        return self.normalise([self._draw(position, rng) for position in range(len(self))])
+        return self.normalise(self.draw(rng))
+
+    def draw(self, rng: np.random.Generator) -> list[int]:
+        """What `sample` draws, before it is normalised: an option of every decision, whether it
+        counts or not."""
+        return [self._draw(position, rng) for position in range(len(self))]
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         """A candidate that differs in one decision that counts, and in what it newly switches on

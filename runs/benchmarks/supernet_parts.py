@@ -23,6 +23,7 @@ sys.path[:] = [
 ]
 
 from search_space import Candidate  # noqa: E402
+from search_space.checks import parse_assignment  # noqa: E402
 
 SEED = 0
 SUPERNET_FILE = "supernet.safetensors"
@@ -42,6 +43,7 @@ def options_of(description: str | None, spaces: list[str], epochs: int) -> argpa
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--threads", type=int, default=1, help="of a supernet's training")
     parser.add_argument("--strategy", default="single_path")
+    parser.add_argument("--set", nargs="+", default=[], help="of the strategy: key=value")
     parser.add_argument("--epochs", type=int, default=epochs, help="of the supernet")
     parser.add_argument("--batch", type=int, default=64, help="of the supernet")
     parser.add_argument("--recipe", default="supernet", help="of the supernet")
@@ -73,6 +75,7 @@ def run_file(space: str, options: argparse.Namespace) -> Any:
         "batch_size": options.batch,
         "precision": options.precision,
     }
+    supernet |= {keys[0]: value for keys, value in map(parse_assignment, options.set)}
     table = {
         "space": {"name": space},
         "strategy": {"name": "nsga2"},

@@ -83,7 +83,7 @@ class RunFile(Section):
             evaluation = evaluation.model_copy(update={"epochs": fidelity.rungs[-1].epochs})
         supernet = self.supernet
         if supernet is not None:
-            recipe, checkpoint = absolute(supernet.recipe), absolute(supernet.checkpoint)
+            recipe, checkpoint = absolute(supernet.recipe_name), absolute(supernet.checkpoint)
             supernet = supernet.model_copy(update={"recipe": recipe, "checkpoint": checkpoint})
         return self.model_copy(
             update={

@@ -54,7 +54,7 @@ class TrustSection(Section):
 class SupernetSection(BaseModel):
     """strategy: which networks learn from each batch (`strategies/one_shot`), or how options are
     weighed (`strategies/differentiable`); its own settings stand beside it. recipe: of the
-    training; epochs, batch_size and precision replace its own.
+    training, by default as the strategy needs; epochs, batch_size and precision replace its own.
     seed: of the weights and of what is drawn. workers: processes that train it together, each with
     the run's GPUs a trial. checkpoint: a supernet that is trained already. images: of the training
     images, with which each network's batch norms are set before it is scored.
@@ -68,7 +68,7 @@ class SupernetSection(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
     strategy: str = "single_path"
-    recipe: str = "supernet"
+    recipe: str | None = None
     epochs: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=2)
     precision: Literal["auto", "bf16", "fp32"] | None = None
@@ -102,10 +102,15 @@ class SupernetSection(BaseModel):
         """What the file sets for the strategy."""
         return dict(self.model_extra or {})
 
+    @property
+    def recipe_name(self) -> str:
+        """Its recipe; SGD is what differentiable strategies were tried with."""
+        return self.recipe or ("supernet_sgd" if self.is_differentiable else "supernet")
+
     def recipe_in_full(self) -> Recipe:
         """By which the supernet is trained."""
         named = {key: getattr(self, key) for key in ("epochs", "batch_size", "precision")}
-        return load_recipe(self.recipe, {k: v for k, v in named.items() if v is not None})
+        return load_recipe(self.recipe_name, {k: v for k, v in named.items() if v is not None})
 
     def check(self, run: RunFile) -> None:
         """Raise `InputError` for what isn't known, or doesn't go with the rest of a run."""
@@ -153,11 +158,11 @@ class SupernetSection(BaseModel):
 
     def _check_recipe(self) -> None:
         """Raise `InputError` for a recipe that isn't known, or asks for what isn't done."""
-        recipe = self.recipe_in_full()
+        named, recipe = self.recipe_name, self.recipe_in_full()
         for name, usual in (NOT_DONE | (NOT_RELAXED if self.is_differentiable else {})).items():
             if getattr(recipe, name) != usual:
                 raise InputError(
-                    f"supernet.recipe: {self.recipe} has {name} = {getattr(recipe, name)!r}, which "
+                    f"supernet.recipe: {named} has {name} = {getattr(recipe, name)!r}, which "
                     f"{self.strategy} doesn't do; take a recipe without it"
                 )
         if recipe.batch_size % self.workers:

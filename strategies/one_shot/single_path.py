@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search_space import checks
+from search_space import InputError, checks
 from search_space.space import Candidate, SearchSpace
 from strategies.core.weight_sharing import PathLearner, path_rng
 
 SAMPLINGS = ("uniform", "fair")
+ENLARGED = 1  # beside the seed and the step, what these draws begin from
 
 
 @dataclass
@@ -23,6 +24,11 @@ class Strategy:
     weights), each has been dealt as often as its weight says, whatever the seed. FairNAS lets the
     m networks of a round learn before one update; here each has an update of its own, since
     decisions differ in their number of options (51 for SE, 2 for a kernel).
+
+    largest_share: how likely, from 0.0 to below 1, each decision among numbers (width, depth,
+    kernel, expansion, groups) is the largest network's instead of what was drawn. The last channels
+    of a width are part of few networks, and learn little else; in the sandwich (arXiv 1903.05134)
+    the largest network learns from every batch. Steps take longer by it.
     """
 
     space: SearchSpace
@@ -30,9 +36,17 @@ class Strategy:
     largest: Candidate
     seed: int = 0
     sampling: str = "uniform"
+    largest_share: float = 0.0
 
     def __post_init__(self) -> None:
         checks.choice("single_path.sampling", self.sampling, SAMPLINGS)
+        checks.number("single_path.largest_share", self.largest_share, least=0)
+        if self.largest_share >= 1:
+            raise InputError(
+                f"single_path.largest_share must be below 1, not {self.largest_share}: only the "
+                "largest network would learn"
+            )
+        self._is_size = np.array([all(map(_is_number, d.options)) for d in self.space.decisions])
         self._decks = [_deck(d.weights, len(d.options)) for d in self.space.decisions]
 
     def step(self, supernet: PathLearner, number: int) -> None:
@@ -41,14 +55,27 @@ class Strategy:
 
     def candidate(self, number: int) -> Candidate:
         """The network that learns from the batch of this number."""
+        drawn = self._drawn(number)
+        if not self.largest_share:
+            return self.space.normalise(drawn)
+        rng = np.random.default_rng([self.seed, number, ENLARGED])
+        enlarged = self._is_size & (rng.random(len(drawn)) < self.largest_share)
+        return self.space.normalise(np.where(enlarged, self.largest, drawn).tolist())
+
+    def _drawn(self, number: int) -> list[int]:
+        """An option of every decision: one that doesn't count yet may do so in a deeper network."""
         if self.sampling == "uniform":
-            return self.space.sample(path_rng(self.seed, number))
+            return self.space.draw(path_rng(self.seed, number))
         dealt = []
         for position, deck in enumerate(self._decks):
             turn, place = divmod(number, len(deck))
             rng = np.random.default_rng([self.seed, position, turn])
             dealt.append(int(rng.permutation(deck)[place]))
-        return self.space.normalise(dealt)
+        return dealt
+
+
+def _is_number(option: object) -> bool:
+    return isinstance(option, int | float) and not isinstance(option, bool)
 
 
 def _deck(weights: tuple[float, ...] | None, options: int) -> np.ndarray:

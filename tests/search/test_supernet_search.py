@@ -315,6 +315,7 @@ def test_a_supernet_that_has_seen_the_validation_images_is_refused(
         ("supernet.strategy=nope", "allowed: "),
         ("supernet.distil=false", "supernet: key"),
         ("supernet.sampling=nope", "single_path.sampling 'nope'"),
+        ("supernet.largest_share=1.0", "single_path.largest_share must be below 1"),
         ("supernet.recipe=torchvision_v2", "auto_augment = 'ta_wide', which single_path doesn't"),
         ("supernet.workers=5", "batch_size 12 can't be shared by 5 workers"),
         ("supernet.checkpoint=nowhere.safetensors", "no such supernet"),

@@ -58,6 +58,40 @@ def test_uniform_sampling_draws_as_the_space_does():
     assert all(60 < counts[option] < 140 for option in range(4))
 
 
+@pytest.mark.parametrize("sampling", ["uniform", "fair"])
+def test_sizes_are_the_largest_network_s_as_often_as_asked(sampling: str):
+    space = load("cifar_residual")
+    largest = space.normalise([len(decision.options) - 1 for decision in space.decisions])
+    smallest = space.candidate({})
+    learned = {
+        share: [
+            candidate
+            for candidate, *_ in steps(
+                make_path_strategy(
+                    "single_path", space, smallest, largest, sampling=sampling, largest_share=share
+                ),
+                600,
+            )
+        ]
+        for share in (0.0, 0.5)
+    }
+    assert all(space.normalise(candidate) == candidate for candidate in learned[0.5])
+    position = {decision.name: index for index, decision in enumerate(space.decisions)}
+    for name, uniform in (("stage1_channels", 1 / 4), ("stage2_depth", 1 / 3)):
+        at = position[name]
+        for share, candidates in learned.items():
+            expected = share + (1 - share) * uniform
+            found = sum(candidate[at] == largest[at] for candidate in candidates) / 600
+            assert found == pytest.approx(expected, abs=0.08)
+    for name in ("stage1_cell", "stage1_block1_se"):
+        at = position[name]
+        assert [c[at] for c in learned[0.5]] == [c[at] for c in learned[0.0]]
+    # Blocks that stand only since the depth is the largest's are drawn as others are.
+    third = position["stage1_block3_se"]
+    without_se = [c[third] == 0 for c in learned[0.5] if c[position["stage1_depth"]] == 2]
+    assert sum(without_se) / len(without_se) < 0.6
+
+
 def test_the_sandwich_is_largest_smallest_and_random_taught_by_the_largest():
     learned = steps(make_path_strategy("sandwich", SPACE, SMALL, LARGE, 0, random=3), 1)
     assert [candidate for candidate, *_ in learned[:2]] == [LARGE, SMALL]
