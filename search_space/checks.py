@@ -53,6 +53,13 @@ def number(where: str, value: object, least: float) -> None:
         raise InputError(f"{where} must be a number of at least {least:g}, not {value!r}")
 
 
+def below_one(where: str, value: Any) -> None:
+    """That a value is a number from 0 to below 1."""
+    number(where, value, least=0.0)
+    if value >= 1:
+        raise InputError(f"{where} must be below 1, not {value}")
+
+
 def integer(where: str, value: object, least: int) -> None:
     """That a value is a whole number (not a boolean) of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:

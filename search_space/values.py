@@ -150,10 +150,8 @@ class Head:
         checks.integer("head.hidden", self.hidden, least=0)
         checks.boolean("head.hidden_bias", self.hidden_bias)
         checks.choice("head.activation", self.activation, ACTIVATIONS)
-        checks.number("head.dropout", self.dropout, least=0.0)
+        checks.below_one("head.dropout", self.dropout)
         object.__setattr__(self, "dropout", float(self.dropout))
-        if self.dropout >= 1:
-            raise InputError(f"head.dropout must be below 1, not {self.dropout}")
 
 
 @dataclass(frozen=True, slots=True)

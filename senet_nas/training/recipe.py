@@ -154,9 +154,9 @@ class Recipe:
         for entry in _NOT_NEGATIVE:
             checks.number(f"recipe.{entry}", getattr(self, entry), least=0.0)
         for entry in _BELOW_ONE:
-            _below_one(f"recipe.{entry}", getattr(self, entry))
+            checks.below_one(f"recipe.{entry}", getattr(self, entry))
         if self.dropout is not None:
-            _below_one("recipe.dropout", self.dropout)
+            checks.below_one("recipe.dropout", self.dropout)
         for entry in ("image_size", "test_image_size"):
             if getattr(self, entry) is not None:
                 checks.integer(f"recipe.{entry}", getattr(self, entry), least=1)
@@ -227,9 +227,3 @@ class Recipe:
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
         }
-
-
-def _below_one(where: str, value: float) -> None:
-    checks.number(where, value, least=0.0)
-    if value >= 1:
-        raise InputError(f"{where} must be below 1, not {value}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search_space import InputError, checks
+from search_space import checks
 from search_space.space import Candidate, SearchSpace
 from strategies.core.weight_sharing import PathLearner, path_rng
 
@@ -26,9 +26,9 @@ class Strategy:
     decisions differ in their number of options (51 for SE, 2 for a kernel).
 
     largest_share: how likely, from 0.0 to below 1, each decision among numbers (width, depth,
-    kernel, expansion, groups) is the largest network's instead of what was drawn. The last channels
-    of a width are part of few networks, and learn little else; in the sandwich (arXiv 1903.05134)
-    the largest network learns from every batch. Steps take longer by it.
+    kernel, expansion) that counts in the largest network is that network's instead of what was
+    drawn. The last channels of a width are part of few networks, and learn little else; in the
+    sandwich (arXiv 1903.05134) the largest learns from every batch. Steps take longer by it.
     """
 
     space: SearchSpace
@@ -40,13 +40,13 @@ class Strategy:
 
     def __post_init__(self) -> None:
         checks.choice("single_path.sampling", self.sampling, SAMPLINGS)
-        checks.number("single_path.largest_share", self.largest_share, least=0)
-        if self.largest_share >= 1:
-            raise InputError(
-                f"single_path.largest_share must be below 1, not {self.largest_share}: only the "
-                "largest network would learn"
-            )
-        self._is_size = np.array([all(map(_is_number, d.options)) for d in self.space.decisions])
+        checks.below_one("single_path.largest_share", self.largest_share)
+        self._is_size = np.array(
+            [
+                all(map(_is_number, decision.options)) and self.space.is_active(self.largest, at)
+                for at, decision in enumerate(self.space.decisions)
+            ]
+        )
         self._decks = [_deck(d.weights, len(d.options)) for d in self.space.decisions]
 
     def step(self, supernet: PathLearner, number: int) -> None:

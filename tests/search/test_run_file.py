@@ -207,6 +207,22 @@ def test_data_and_checkpoint_may_have_any_name(name, folder):
     assert run.supernet.checkpoint == name
 
 
+@pytest.mark.parametrize(
+    ("strategy", "given", "recipe"),
+    [
+        ("single_path", "", "supernet"),
+        ("sandwich", "", "supernet"),
+        ("gumbel", "", "supernet_sgd"),
+        ("gumbel", "supernet.recipe=supernet", "supernet"),
+    ],
+)
+def test_a_supernet_is_trained_by_what_suits_its_strategy(strategy, given, recipe, folder):
+    sets = [f"supernet.strategy={strategy}", *filter(None, [given])]
+    run = load_run_file(folder.path / "run.toml", sets).resolved()
+    assert run.supernet.recipe == recipe
+    assert run.supernet.recipe_in_full().name == recipe
+
+
 def test_a_value_of_set_is_toml_or_else_text(folder):
     sets = ["evaluation.data=/a b/c", "evaluation.recipe='proxy'", "strategy.mutations=1.5"]
     run = load_run_file(folder.path / "run.toml", sets)

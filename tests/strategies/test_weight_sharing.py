@@ -83,6 +83,24 @@ def test_sizes_are_the_largest_network_s_as_often_as_asked(sampling: str):
             expected = share + (1 - share) * uniform
             found = sum(candidate[at] == largest[at] for candidate in candidates) / 600
             assert found == pytest.approx(expected, abs=0.08)
+    # Nor has a basic block groups that others could take.
+    largest_is_basic = [
+        0 if d.name.endswith("_cell") else n for n, d in zip(largest, space.decisions, strict=True)
+    ]
+    basic = make_path_strategy(
+        "single_path",
+        space,
+        smallest,
+        space.normalise(largest_is_basic),
+        sampling=sampling,
+        largest_share=0.9,
+    )
+    grouped = [
+        c[position["stage1_groups"]]
+        for c, *_ in steps(basic, 200)
+        if c[position["stage1_cell"]] == 1
+    ]
+    assert 0.5 < sum(map(bool, grouped)) / len(grouped) < 0.8
     for name in ("stage1_cell", "stage1_block1_se"):
         at = position[name]
         assert [c[at] for c in learned[0.5]] == [c[at] for c in learned[0.0]]
