@@ -19,6 +19,10 @@ from senet_nas.nn.squeeze_excitation import SqueezeExcitation
 from senet_nas.nn.supernet.weights import Bound, SharedWeights
 
 ALIKE = {"hard_sigmoid": "sigmoid"}  # a straight line through the other
+EXPAND, REDUCE = "gate_linear_0", "gate_linear_1"  # by the roles that a child's layers have
+# The bias with which a sigmoid's gates begin near one: a block learns at first as without SE,
+# whose weights are the same, where gates of a half would let it learn at half the size.
+NEAR_ONE = 2.0
 
 
 def sharing_key(se: SE) -> str:
@@ -50,6 +54,10 @@ class SharedGates(nn.ModuleDict):
             groups.setdefault(sharing_key(se), {})[shape] = se, width, in_channels
         for key, distinct in groups.items():
             self[key] = SharedWeights(_meta(*one) for one in distinct.values())
+            se = next(iter(distinct.values()))[0]
+            bias = self.weights(key).layer(EXPAND)._parameters.get("bias")
+            if bias is not None and not se.neutral and se.excitation in ("sigmoid", *ALIKE):
+                nn.init.constant_(bias, NEAR_ONE)
         self._bound: dict[tuple[SE, int, int], Bound] = {}
 
     def bound(self, se: SE, width: int, in_channels: int) -> Bound:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from senet_nas.nn.squeeze_excitation import SQUEEZES, SqueezeExcitation
-from senet_nas.nn.supernet.gates import meta_gate, sharing_key
+from senet_nas.nn.supernet.gates import EXPAND, REDUCE, meta_gate, sharing_key
 from senet_nas.nn.supernet.place import SharedPlace
 from senet_nas.nn.supernet.structure import Structure, survival
 from senet_nas.nn.supernet.weights import SharedWeights, bind
@@ -97,8 +97,7 @@ class _Kind:
         self.module = module
         self.placement = module.value.placement
         self.squeeze = module.value.squeeze
-        # By the roles that the layers have in a module of which SE is the child.
-        self._expand, self._reduce = shared.layer("gate_linear_0"), shared.layer("gate_linear_1")
+        self._expand, self._reduce = shared.layer(EXPAND), shared.layer(REDUCE)
 
     def gates(self, squeezed: Tensor, width: int, mask: Tensor, is_plain: bool) -> Tensor:
         """(N, width, 1, 1) or (N, width, H, W), of the hidden units under the mask."""

@@ -9,12 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from search_space import InputError, SearchSpace, load, published, space_names
+from search_space import SE, InputError, SearchSpace, load, published, space_names
 from search_space.around import around_published
 from search_space.coverage import coverage
 from senet_nas.nn import build_network
 from senet_nas.nn.fused import disabled
 from senet_nas.nn.supernet import Supernet
+from senet_nas.nn.supernet.gates import SharedGates
 from senet_nas.nn.supernet.mixing import MixedSupernet, Mixture
 
 HUGE = {"imagenet_residual", "imagenet_mobile"}  # up to 848M parameters
@@ -52,7 +53,7 @@ def without_dropout(space: SearchSpace) -> SearchSpace:
 
 def one_hot(space: SearchSpace, candidate) -> list[torch.Tensor]:
     return [
-        F.one_hot(torch.tensor(number), len(decision.options)).float()
+        F.one_hot(torch.tensor(number), len(decision.options)).to(torch.get_default_dtype())
         for number, decision in zip(candidate, space.decisions, strict=True)
     ]
 
@@ -151,15 +152,30 @@ def test_the_gradient_of_a_mixture_is_its_slope():
         assert found == pytest.approx(slope, rel=0.05, abs=1e-4), decision.name
 
 
+@pytest.fixture
+def in_float64():
+    """Makes a supernet's mixtures compute in float64 until the test's end."""
+
+    def converted(shared: Supernet) -> MixedSupernet:
+        torch.set_default_dtype(torch.float64)
+        return MixedSupernet(shared.double())
+
+    yield converted
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize(
     ("name", "seed", "of"),
     [("cifar_tiny", 0, ("",)), ("cifar_residual", 2, ("_cell", "_channels"))],
 )
-def test_an_option_that_is_computed_without_weight_has_the_slope_towards_it(name, seed, of):
+def test_an_option_that_is_computed_without_weight_has_the_slope_towards_it(
+    name, seed, of, in_float64
+):
     """As gumbel and proxyless have it: one network has all the weight, and of each decision
-    another option is computed. All else stays as it was drawn."""
+    another option is computed. All else stays as it was drawn. At greater distances, or by
+    numbers that round more, ReLUs and rounding bend what is a slope here."""
     space = load(name)
-    mixed = MixedSupernet(supernet(space).eval())
+    mixed = in_float64(supernet(space).eval())
     rng = np.random.default_rng(seed)
     candidate = space.sample(rng)
     steps = [int(rng.integers(1, len(d.options))) for d in space.decisions]
@@ -174,7 +190,7 @@ def test_an_option_that_is_computed_without_weight_has_the_slope_towards_it(name
         return F.cross_entropy(mixed(images(), Mixture(changed, support)), torch.arange(4))
 
     gradients = torch.autograd.grad(loss(weights), weights, materialize_grads=True)
-    distance = 0.003
+    distance = 1e-4
     for position, decision in enumerate(space.decisions):
         if not decision.name.endswith(of):
             continue
@@ -187,7 +203,7 @@ def test_an_option_that_is_computed_without_weight_has_the_slope_towards_it(name
                 values.append(float(loss(moved)))
         slope = (-3 * values[0] + 4 * values[1] - values[2]) / (2 * distance)
         found = float(gradients[position][other] - gradients[position][drawn])
-        assert found == pytest.approx(slope, rel=0.1, abs=5e-4), decision.name
+        assert found == pytest.approx(slope, rel=0.1, abs=1e-4), decision.name
 
 
 def test_a_wider_expansion_that_is_computed_without_weight_can_be_wished_for():
@@ -231,6 +247,23 @@ def test_se_options_share_one_pass_over_the_trunk(monkeypatch):
     alone, calls["conv2d"] = calls["conv2d"], 0
     mixed(images(), Mixture(weights))
     assert calls["conv2d"] == alone > 0
+
+
+@pytest.mark.parametrize("excitation", ["sigmoid", "hard_sigmoid"])
+def test_gates_of_a_new_supernet_are_near_one(excitation):
+    """So that a block learns about the same with SE as without."""
+    wanted = [(SE(r=4, excitation=excitation), 32, 32)]
+    torch.manual_seed(0)
+    gate = SharedGates(wanted).bound(*wanted[0]).use(training=True).gate
+    gates = gate.gates(images(size=8, count=8).repeat(1, 11, 1, 1)[:, :32].abs())
+    assert 0.75 < float(gates.detach().mean()) < 1
+    assert float(gates.detach().std()) > 0.01
+
+
+def test_gates_that_begin_at_one_stay_there():
+    wanted = [(SE(r=4, excitation="sigmoid", neutral=True), 32, 32)]
+    gate = SharedGates(wanted).bound(*wanted[0]).use(training=True).gate
+    assert gate.expand.bias.detach().abs().max() < 1
 
 
 def test_only_the_chosen_part_of_the_weights_learns():
