@@ -72,7 +72,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.strategy != "single_path":
         parser.error("networks are drawn as single_path draws them")
-    parts.print_spaces("supernet_elastic", options, measured)
+    try:
+        parts.print_spaces("supernet_elastic", options, measured)
+    except InputError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
