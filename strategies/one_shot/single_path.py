@@ -11,6 +11,7 @@ from search_space.space import Candidate, SearchSpace
 from strategies.core.weight_sharing import PathLearner, path_rng
 
 SAMPLINGS = ("uniform", "fair")
+LARGEST_SHARE = 0.4
 ENLARGED = 1  # beside the seed and the step, what these draws begin from
 
 
@@ -28,7 +29,8 @@ class Strategy:
     largest_share: how likely, from 0.0 to below 1, each decision among numbers (width, depth,
     kernel, expansion) that counts in the largest network is that network's instead of what was
     drawn. The last channels of a width are part of few networks, and learn little else; in the
-    sandwich (arXiv 1903.05134) the largest learns from every batch. Steps take longer by it.
+    sandwich (arXiv 1903.05134) the largest learns from every batch. Steps take longer by it. By
+    default 0.4 (docs/supernets.md has what it gives), and 0.0 with `fair`, whose deals it breaks.
     """
 
     space: SearchSpace
@@ -36,11 +38,15 @@ class Strategy:
     largest: Candidate
     seed: int = 0
     sampling: str = "uniform"
-    largest_share: float = 0.0
+    largest_share: float | None = None
 
     def __post_init__(self) -> None:
         checks.choice("single_path.sampling", self.sampling, SAMPLINGS)
-        checks.below_one("single_path.largest_share", self.largest_share)
+        share = self.largest_share
+        if share is None:
+            share = LARGEST_SHARE if self.sampling == "uniform" else 0.0
+        checks.below_one("single_path.largest_share", share)
+        self._share = share
         self._is_size = np.array(
             [
                 all(map(_is_number, decision.options)) and self.space.is_active(self.largest, at)
@@ -56,10 +62,10 @@ class Strategy:
     def candidate(self, number: int) -> Candidate:
         """The network that learns from the batch of this number."""
         drawn = self._drawn(number)
-        if not self.largest_share:
+        if not self._share:
             return self.space.normalise(drawn)
         rng = np.random.default_rng([self.seed, number, ENLARGED])
-        enlarged = self._is_size & (rng.random(len(drawn)) < self.largest_share)
+        enlarged = self._is_size & (rng.random(len(drawn)) < self._share)
         return self.space.normalise(np.where(enlarged, self.largest, drawn).tolist())
 
     def _drawn(self, number: int) -> list[int]:

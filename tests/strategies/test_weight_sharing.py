@@ -53,7 +53,7 @@ def test_fair_sampling_deals_every_option_once_a_round():
 
 
 def test_uniform_sampling_draws_as_the_space_does():
-    strategy = make_path_strategy("single_path", SPACE, SMALL, LARGE, 0)
+    strategy = make_path_strategy("single_path", SPACE, SMALL, LARGE, 0, largest_share=0.0)
     counts = Counter(candidate[2] for candidate, *_ in steps(strategy, 400))
     assert all(60 < counts[option] < 140 for option in range(4))
 
@@ -63,6 +63,7 @@ def test_sizes_are_the_largest_network_s_as_often_as_asked(sampling: str):
     space = load("cifar_residual")
     largest = space.normalise([len(decision.options) - 1 for decision in space.decisions])
     smallest = space.candidate({})
+    shares = {0.0: 0.0, 0.5: 0.5, None: 0.4 if sampling == "uniform" else 0.0}
     learned = {
         share: [
             candidate
@@ -73,14 +74,14 @@ def test_sizes_are_the_largest_network_s_as_often_as_asked(sampling: str):
                 600,
             )
         ]
-        for share in (0.0, 0.5)
+        for share in shares
     }
     assert all(space.normalise(candidate) == candidate for candidate in learned[0.5])
     position = {decision.name: index for index, decision in enumerate(space.decisions)}
     for name, uniform in (("stage1_channels", 1 / 4), ("stage2_depth", 1 / 3)):
         at = position[name]
         for share, candidates in learned.items():
-            expected = share + (1 - share) * uniform
+            expected = shares[share] + (1 - shares[share]) * uniform
             found = sum(candidate[at] == largest[at] for candidate in candidates) / 600
             assert found == pytest.approx(expected, abs=0.08)
     # Nor has a basic block groups that others could take.

@@ -27,7 +27,7 @@ from senet_nas.training.precision import resolve_precision
 from senet_nas.training.ray_cluster import check_cluster
 from senet_nas.training.run_state import STATE_FILE
 from senet_nas.training.state import EpochReport, StepReport
-from strategies.one_shot import make_path_strategy
+from strategies.one_shot import make_path_strategy, path_strategy_settings
 
 SUPERNET_FILE = "supernet.safetensors"
 
@@ -78,7 +78,7 @@ class OpenedSupernet:
             "space": self.space.fingerprint(),
             "supernet": {
                 "strategy": job.supernet.strategy,
-                "settings": job.supernet.settings(),
+                "settings": path_strategy_settings(job.supernet.strategy) | job.supernet.settings(),
                 "seed": job.supernet.seed,
             },
             "recipe": {k: v for k, v in self.recipe.to_data().items() if k != "name"},
