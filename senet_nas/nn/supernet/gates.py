@@ -54,10 +54,9 @@ class SharedGates(nn.ModuleDict):
             groups.setdefault(sharing_key(se), {})[shape] = se, width, in_channels
         for key, distinct in groups.items():
             self[key] = SharedWeights(_meta(*one) for one in distinct.values())
-            se = next(iter(distinct.values()))[0]
-            bias = self.weights(key).layer(EXPAND)._parameters.get("bias")
-            if bias is not None and not se.neutral and se.excitation in ("sigmoid", *ALIKE):
-                nn.init.constant_(bias, NEAR_ONE)
+            se, *_ = next(iter(distinct.values()))  # what counts here is the same for all of a key
+            if se.bias and not se.neutral and ALIKE.get(se.excitation, se.excitation) == "sigmoid":
+                nn.init.constant_(self.weights(key).layer(EXPAND).tensor("bias"), NEAR_ONE)
         self._bound: dict[tuple[SE, int, int], Bound] = {}
 
     def bound(self, se: SE, width: int, in_channels: int) -> Bound:
