@@ -126,7 +126,14 @@ def evaluate(
     if key not in _EVALUATORS:
         path = supernet_of(space, options)
         _EVALUATORS[key] = (
-            SupernetEvaluator(run.evaluation, opened, path, run.supernet.images, options.device)
+            SupernetEvaluator(
+                run.evaluation,
+                opened,
+                path,
+                run.supernet.images,
+                options.device,
+                tune_epochs=run.supernet.tune_epochs,
+            )
             if shared
             else Evaluator(run.evaluation, options.device)
         )

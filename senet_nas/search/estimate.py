@@ -17,6 +17,7 @@ from senet_nas.search.resources import workers_here
 from senet_nas.search.run_file import RunFile
 from senet_nas.search.tabled_latency import in_words
 from senet_nas.training import Recipe, seeded_network, train
+from senet_nas.training.device import cpu_threads
 
 SAMPLED = 3
 IMAGES = 512
@@ -53,19 +54,17 @@ def estimate(run: RunFile) -> Estimate:
     """
     preflight(run)
     workers = workers_here(run.resources)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(run.resources.cpus)
-    evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
-    space = run.space.open()
-    strategy = build_strategy(run, space, len(evaluator.classes))
-    asked = [candidate for _ in range(SAMPLED) if (candidate := strategy.ask()) is not None]
-    rate = statistics.median(
-        images_per_second(
-            space.build(c), evaluator.training, evaluator.recipe, device=evaluator.device
+    with cpu_threads(run.resources.cpus):  # all of them train a supernet
+        evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
+        space = run.space.open()
+        strategy = build_strategy(run, space, len(evaluator.classes))
+        asked = [candidate for _ in range(SAMPLED) if (candidate := strategy.ask()) is not None]
+        rate = statistics.median(
+            images_per_second(
+                space.build(c), evaluator.training, evaluator.recipe, device=evaluator.device
+            )
+            for c in asked
         )
-        for c in asked
-    )
-    torch.set_num_threads(threads)  # all of them train a supernet
     found = at_rate(run, len(evaluator.training), len(evaluator.validation), rate, workers)
     table = evaluator.known.table
     return found if table is None else replace(found, latency_table=in_words(table))
@@ -96,7 +95,8 @@ def _of_supernet(
     section, epochs = run.supernet, run.epochs_in_full()
     assert section is not None
     wanted = section.trust
-    scoring = SCORING_SHARE * (section.images + validation) / rate
+    tuned = section.tune_epochs * training
+    scoring = (tuned + SCORING_SHARE * (section.images + validation)) / rate
 
     def alone(epochs: int) -> float:
         return (epochs * training + SCORING_SHARE * validation) / rate

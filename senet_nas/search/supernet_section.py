@@ -57,7 +57,9 @@ class SupernetSection(BaseModel):
     training, by default as the strategy needs; epochs, batch_size and precision replace its own.
     seed: of the weights and of what is drawn. workers: processes that train it together, each with
     the run's GPUs a trial. checkpoint: a supernet that is trained already. images: of the training
-    images, with which each network's batch norms are set before it is scored.
+    images, with which each network's batch norms are set before it is scored. tune_epochs: of the
+    training images, a fraction allowed, that each network then learns alone, by the supernet's
+    recipe, before it is scored.
 
     Of a differentiable strategy alone: targets: what the networks found are to cost, each a search
     of its own; none for any cost. target_cost: in what; latency is in ms, by the run's table.
@@ -76,6 +78,7 @@ class SupernetSection(BaseModel):
     workers: int = Field(default=1, ge=1)
     checkpoint: str | None = None
     images: int = Field(default=1024, ge=2)
+    tune_epochs: float = Field(default=0.0, ge=0)
     targets: list[float] = Field(default=[])
     target_cost: Literal["macs", "params", "activations", "latency"] = "macs"
     seeds: list[int] = Field(default=[])
@@ -174,10 +177,10 @@ class SupernetSection(BaseModel):
     def _allowed(self) -> dict[str, Any]:
         """The settings of the strategy, with their defaults."""
         if self.is_differentiable:
-            if self.checkpoint is not None or self.workers > 1:
+            if self.checkpoint is not None or self.workers > 1 or self.tune_epochs:
                 raise InputError(
-                    f"supernet: checkpoint and workers go with {', '.join(path_strategy_names())}, "
-                    f"not {self.strategy}"
+                    "supernet: checkpoint, workers and tune_epochs go with "
+                    f"{', '.join(path_strategy_names())}, not {self.strategy}"
                 )
             for target in self.targets:
                 checks.number("supernet.targets", target, least=1e-3)

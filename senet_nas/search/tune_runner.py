@@ -122,7 +122,6 @@ def _trainable(
             "relaxed": None if relaxed is None else str(relaxed.absolute()),
             "section": None if run.supernet is None else run.supernet.model_dump(),
             "label": run.space.label(),
-            "images": 0 if run.supernet is None else run.supernet.images,
         },
     )
     return tune.with_resources(with_settings, resources)

@@ -44,9 +44,10 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
                 evaluation,
                 self._space,
                 Path(supernet),
-                settings["images"],
+                settings["section"]["images"],
                 device,
                 settings["latency"],
+                tune_epochs=settings["section"]["tune_epochs"],
             )
         self._states = Paused(Path(settings["states"]))
         self._inherit_epochs = settings["inherit_epochs"]

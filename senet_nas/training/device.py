@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from search_space.errors import InputError
@@ -19,6 +22,17 @@ def as_device(device: torch.device | str | None) -> torch.device:
         problem = str(error).split("\n", maxsplit=1)[0]
         raise InputError(f"device {str(device)!r} cannot be used: {problem}") from None
     return found
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Inside, torch computes with so many threads of the CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def gpus_of_workers(gpus: float | None, device: str | None) -> float:

@@ -15,6 +15,7 @@ from search_space import InputError, SearchSpace, around_published, load
 from search_space.errors import RunError
 from search_space.space import Decision
 from senet_nas.cost import cost
+from senet_nas.data import training_subset
 from senet_nas.nn.supernet import Supernet
 from senet_nas.search import RunFolder, load_run_file
 from senet_nas.search.known_costs import KnownCosts
@@ -29,7 +30,8 @@ from senet_nas.search.weight_sharing.paths import IN_A_ROW
 from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
 from senet_nas.search.weight_sharing.trust import se_positions
-from senet_nas.training import evaluate, load_checkpoint
+from senet_nas.training import evaluate, load_checkpoint, load_recipe
+from senet_nas.training import train as teach
 from senet_nas.training.progress import TrainingProgress
 from senet_nas.training.run_state import METRICS_FILE, STATE_FILE
 
@@ -89,9 +91,11 @@ def checkpoint(searched):
     return searched / "supernet" / SUPERNET_FILE
 
 
-def evaluator(searched):
+def evaluator(searched, tune_epochs=0.0):
     settings = RunFolder.open(searched).run_file().evaluation
-    return SupernetEvaluator(settings, SPACE, checkpoint(searched), images=24)
+    return SupernetEvaluator(
+        settings, SPACE, checkpoint(searched), images=24, tune_epochs=tune_epochs
+    )
 
 
 def test_a_run_trains_one_supernet_and_scores_its_trials_in_it(searched):
@@ -110,8 +114,11 @@ def test_a_run_trains_one_supernet_and_scores_its_trials_in_it(searched):
         assert again.scores["loss"] == pytest.approx(record.scores["loss"], rel=1e-4)
 
 
-def test_a_score_is_that_of_the_network_alone_and_leaves_the_supernet_as_it_was(searched):
-    scored = evaluator(searched)
+@pytest.mark.parametrize("tune_epochs", [0.0, 0.5])
+def test_a_score_is_that_of_the_network_alone_and_leaves_the_supernet_as_it_was(
+    searched, tune_epochs
+):
+    scored = evaluator(searched, tune_epochs)
     before = {name: t.clone() for name, t in scored.supernet.state_dict().items()}
     candidates = [SPACE.sample(np.random.default_rng(n)) for n in (1, 2)]
     first = [scored.at_rung(SPACE.build(c))[0].scores["loss"] for c in candidates]
@@ -141,6 +148,55 @@ def test_a_network_is_taken_out_with_the_weights_that_it_was_scored_with(
         *("--set", "epochs=1", "batch_size=12", "--out", tmp_path / "trained"),
     )
     assert trained.status == 0, trained.stderr
+
+
+def test_a_network_is_tuned_by_the_recipe_of_its_supernet(searched):
+    """As it would be by hand: from a copy of its weights, on so much of the training images."""
+    tuned, plain = evaluator(searched, 1.5), evaluator(searched)
+    architecture = SPACE.build(SPACE.sample(np.random.default_rng(4)))
+    network = plain.network(architecture)
+    part = training_subset(plain.training.labels, 0.75, plain.settings.seed)
+    recipe = load_recipe("supernet", {"epochs": 2, "batch_size": 12, "warmup_epochs": 0.0})
+    teach(
+        network,
+        plain.training.subset(part),
+        replace(recipe, precision="fp32"),
+        seed=plain.settings.seed,
+        mean=plain.mean,
+        std=plain.std,
+    )
+    by_hand = evaluate(network, plain.validation, mean=plain.mean, std=plain.std)
+    scores = tuned.at_rung(architecture)[0].scores
+    assert scores["loss"] == pytest.approx(by_hand.loss, rel=1e-5)
+    assert scores["loss"] != pytest.approx(plain.at_rung(architecture)[0].scores["loss"], rel=1e-3)
+
+
+def test_tuning_is_what_a_network_needs(searched):
+    """Ten epochs alone, and it knows its training images better."""
+    architecture = SPACE.build(SPACE.sample(np.random.default_rng(5)))
+    losses = [
+        evaluate(scored.network(architecture), scored.training, mean=scored.mean, std=scored.std)
+        for scored in (evaluator(searched), evaluator(searched, 10))
+    ]
+    assert losses[1].loss < losses[0].loss - 0.05
+
+
+def test_tuned_networks_are_taken_out_as_they_were_scored(searched, images, tmp_path):
+    run, out = write(tmp_path / "run.toml", images), tmp_path / "tuned"
+    done = senet_nas(
+        *("search", run, "--out", out, "--supernet", checkpoint(searched), "--json"),
+        *("--set", "supernet.tune_epochs=2", "--set", "budget.trials=2"),
+    )
+    assert done.status == 0, done.stderr
+    untuned = {r.candidate: r.scores["loss"] for r in RunFolder.open(searched).trials()}
+    for record in RunFolder.open(out).trials():
+        assert record.scores["loss"] != pytest.approx(untuned[record.candidate], rel=1e-3)
+        path = tmp_path / f"{record.number}.safetensors"
+        done = senet_nas("subnet", out, "--arch", record.number, "--out", path)
+        assert done.status == 0, done.stderr
+        taken, scored = load_checkpoint(path), evaluator(searched)
+        alone = evaluate(taken.network(), scored.validation, mean=taken.mean, std=taken.std)
+        assert alone.loss == pytest.approx(record.scores["loss"], rel=1e-4)
 
 
 def test_a_taken_network_lies_in_the_run_by_default_and_needs_a_supernet(searched, tmp_path):
@@ -317,6 +373,7 @@ def test_a_supernet_that_has_seen_the_validation_images_is_refused(
         ("supernet.sampling=nope", "single_path.sampling 'nope'"),
         ("supernet.largest_share=1.0", "single_path.largest_share must be below 1"),
         ("supernet.recipe=torchvision_v2", "auto_augment = 'ta_wide', which single_path doesn't"),
+        ("supernet.tune_epochs=-1", "supernet.tune_epochs"),
         ("supernet.workers=5", "batch_size 12 can't be shared by 5 workers"),
         ("supernet.checkpoint=nowhere.safetensors", "no such supernet"),
         ("supernet.trust.candidates=5", "at least 20"),
@@ -339,6 +396,7 @@ def test_mistakes_are_one_line(images, tmp_path, change, named):
         (["strategy=gumbel", "temperature_end=0.0"], "gumbel.temperature_end must be above 0"),
         (["strategy=darts", "recipe=rsb_a3", "batch_size=12"], "rsb_a3 has auto_augment"),
         (["strategy=darts", "limits.macs=1e6"], "limits: darts aims at supernet.targets"),
+        (["strategy=darts", "tune_epochs=1"], "tune_epochs go with sandwich"),
         (["workers=1200", "batch_size=1200"], "1200 need 1200 CPUs"),
     ],
 )
@@ -559,6 +617,9 @@ def test_a_dry_run_says_what_the_supernet_takes(images, tmp_path):
     assert told["trust_seconds"] > told["supernet_seconds"]
     assert told["total_seconds"] > told["trust_seconds"]
     assert not (tmp_path / "o").exists()
+    changes = ("--set", "supernet.tune_epochs=100")
+    tuned = senet_nas("search", run, "--out", tmp_path / "o", "--dry-run", "--json", *changes)
+    assert tuned.data()["trial_seconds"] > 5 * told["trial_seconds"]
 
 
 def test_a_dry_run_says_what_differentiable_searches_take(images, tmp_path):

@@ -16,6 +16,7 @@ from senet_nas.search.run_file import RunFile
 from senet_nas.search.weight_sharing.differentiable import DifferentiableSearch
 from senet_nas.search.weight_sharing.one_shot import OpenedSupernet, SupernetJob, extremes
 from senet_nas.search.weight_sharing.paths import PathSteps
+from senet_nas.training.device import cpu_threads
 from senet_nas.training.group import ALONE
 from senet_nas.training.loop import train_on
 from senet_nas.training.state import Observer, StepReport
@@ -77,14 +78,10 @@ def search_seconds(run: RunFile) -> float:
     CPUs or the GPU of a trial. What steps take changes while alpha learns, except in `darts`."""
     section = run.supernet
     assert section is not None
-    threads = torch.get_num_threads()
-    torch.set_num_threads(run.resources.cpus)
-    try:
+    with cpu_threads(run.resources.cpus):
         evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
         target, seed = section.tasks()[0]
         search = DifferentiableSearch(run.space.open(), evaluator, section, target, seed, Path())
         times = search.step_times(STEPS + 1)
         taken = statistics.mean(times[1:])
         return taken * search.weights_half.steps() * search.recipe.epochs
-    finally:
-        torch.set_num_threads(threads)

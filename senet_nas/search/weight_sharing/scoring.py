@@ -1,4 +1,5 @@
-"""Scoring networks of a supernet: batch norms set anew for each, then the validation images."""
+"""Scoring networks of a supernet: batch norms set anew for each, or each tuned alone for a little,
+then the validation images."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from search_space import Architecture, Blueprint, InputError, SearchSpace
 from senet_nas.data import RGB, ImageSet
@@ -16,8 +18,9 @@ from senet_nas.search.evaluation import Evaluation, Evaluator
 from senet_nas.search.evaluation_section import EvaluationSection
 from senet_nas.search.weight_sharing.one_shot import split_of
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
+from senet_nas.search.weight_sharing.tuning import Tuning
 from senet_nas.training import mixed_precision, resolve_precision
-from senet_nas.training.evaluate import evaluate_on
+from senet_nas.training.evaluate import Accuracy, evaluate_on
 from senet_nas.training.loop import TrainingState
 
 BATCH = 256
@@ -25,11 +28,12 @@ SAME = 1e-6  # between the means of the same images, each channel from 0 to 1
 
 
 class SupernetEvaluator(Evaluator):
-    """An `Evaluator` that trains nothing. Images and weights stay where they are; a network takes
-    as long as two passes over its images.
+    """An `Evaluator` by a supernet's weights, which stay as they are. Without tuning it trains
+    nothing, and a network takes as long as two passes over its images.
 
     images: of the training images, with which the means and variances of a network's batch norms
     are found before it is scored (Yu and Huang 2019, arXiv 1903.05134, section 3.4).
+    tune_epochs: that each network then learns alone, from the supernet's weights (`Tuning`).
     Raises `InputError` for a supernet of another space or another split of the images.
     """
 
@@ -41,6 +45,8 @@ class SupernetEvaluator(Evaluator):
         images: int,
         device: str = "cpu",
         with_latency: bool = False,
+        *,
+        tune_epochs: float = 0.0,
     ) -> None:
         super().__init__(settings, device, with_latency)
         loaded = SupernetCheckpoint.load(checkpoint)
@@ -53,6 +59,19 @@ class SupernetEvaluator(Evaluator):
         part = self.training.subset(order.to(self.training.labels.device))
         self._recalibration = self._batches(part)
         self._scoring = self._batches(self.validation)
+        self._tuning = self._tuned_for(tune_epochs, loaded) if tune_epochs else None
+
+    def _tuned_for(self, epochs: float, loaded: SupernetCheckpoint) -> Tuning:
+        return Tuning(
+            loaded.recipe(),
+            self.training,
+            epochs,
+            precision=self.recipe.precision,
+            seed=self.settings.seed,
+            mean=self.mean,
+            std=self.std,
+            device=self.device,
+        )
 
     def _batches(self, images: ImageSet) -> MemoryTestBatches:
         """Of sizes that hardly differ: each counts the same towards a norm's statistics."""
@@ -63,27 +82,35 @@ class SupernetEvaluator(Evaluator):
     def at_rung(
         self, architecture: Blueprint, rung: int = 0, state: TrainingState | None = None
     ) -> tuple[Evaluation, TrainingState]:
-        """The scores of a network with the supernet's weights."""
+        """The scores of a network with the supernet's weights. Raises `NonFiniteLossError` where
+        its tuning diverges."""
         assert isinstance(architecture, Architecture)
         started = time.perf_counter()
-        self.supernet.choose(architecture)
-        with self.supernet.own_statistics():
-            self._recalibrate()
-            result = evaluate_on(
-                self.supernet, self._scoring, device=self.device, precision=self.recipe.precision
-            )
+        if self._tuning is not None:
+            result = self._result(self.network(architecture))
+        else:
+            self.supernet.choose(architecture)
+            with self.supernet.own_statistics():
+                self._recalibrate()
+                result = self._result(self.supernet)
         scores = {"accuracy": result.top1, "top5": result.top5, "loss": result.loss}
         scores |= self._costs(architecture)
         found = Evaluation(scores, (), time.perf_counter() - started)
         return found, TrainingState(0, {}, {})
 
     def network(self, architecture: Architecture) -> Network:
-        """A network of its own, in evaluation mode, with a copy of the weights and with the
-        statistics that it is scored with."""
+        """A network of its own, in evaluation mode, with a copy of the weights, tuned where that
+        is asked for, and with the statistics that it is scored with."""
         self.supernet.choose(architecture)
         with self.supernet.own_statistics():
             self._recalibrate()
-            return self.supernet.chosen_network(self.settings.image_size)
+            network = self.supernet.chosen_network(self.settings.image_size)
+        return network if self._tuning is None else self._tuning(network)
+
+    def _result(self, network: nn.Module) -> Accuracy:
+        return evaluate_on(
+            network, self._scoring, device=self.device, precision=self.recipe.precision
+        )
 
     @torch.no_grad()
     def _recalibrate(self) -> None:

@@ -7,11 +7,13 @@ from senet_nas.search.run_folder import RunFolder, TrialRecord
 from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
 from senet_nas.search.weight_sharing.training import supernet_path
 from senet_nas.training import Checkpoint
+from senet_nas.training.device import cpu_threads
 
 
 def take_subnet(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> Checkpoint:
     """A trial's network as a checkpoint that stands alone: it computes what the supernet did when
-    the trial was scored, its batch norms set by the run's training images.
+    the trial was scored, its batch norms set by the run's training images, and tuned by them where
+    the run tunes its networks.
 
     Raises `InputError` where the run has no supernet, and for one that is missing or damaged.
     """
@@ -23,10 +25,13 @@ def take_subnet(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> 
             "end with `senet-nas retrain`"
         )
     space, path = run.space.open(), supernet_path(section, folder.path)
-    evaluator = SupernetEvaluator(run.evaluation, space, path, section.images, device)
     architecture = space.build(record.candidate)
     assert isinstance(architecture, Architecture)
-    network = evaluator.network(architecture)
+    with cpu_threads(run.resources.cpus):  # the number of them shows in what tuning gives
+        evaluator = SupernetEvaluator(
+            run.evaluation, space, path, section.images, device, tune_epochs=section.tune_epochs
+        )
+        network = evaluator.network(architecture)
     about = {
         "trial": record.number,
         "validation": {name: (record.scores or {})[name] for name in ("accuracy", "loss")},
