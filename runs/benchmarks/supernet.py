@@ -8,7 +8,8 @@ line: Kendall's tau of each with its 95% interval, beside that of MACs alone (an
 that of one training alone with another); the seconds of each part; and the memory of a supernet's
 step over that of its largest network's. --memory measures that alone. With --work, what has been
 trained is kept there, and the same command goes on. Networks that `alone/` has by the same settings
-aren't trained again: another way to train a supernet is then judged in minutes.
+aren't trained again: another way to train a supernet is then judged in minutes. With --set
+tune_epochs=0.5, besides: what the same tuning ranks by itself, from weights that none has taught.
 """
 
 from __future__ import annotations
@@ -104,6 +105,12 @@ def correlations(options: argparse.Namespace) -> dict[str, Any]:
                 candidate: pool.submit(parts.evaluate, space, options, candidate, True)
                 for candidate in _distinct(groups)
             }
+            untaught = {
+                candidate: pool.submit(parts.tuned_untaught, space, options, candidate)
+                for candidate in (
+                    shared if parts.run_file(space, options).supernet.tune_epochs else ()
+                )
+            }
             for name, group in groups.items():
                 found[space][name] = compared(
                     [
@@ -111,6 +118,7 @@ def correlations(options: argparse.Namespace) -> dict[str, Any]:
                         for c in group
                     ],
                     [shared[c].result()[0] for c in group],
+                    [untaught[c].result() for c in group if c in untaught],
                 )
             seconds = [result()[1] for (of, _, _), result in alone.items() if of == space]
             scoring = [future.result()[1] for future in shared.values()]
@@ -127,10 +135,13 @@ def _distinct(groups: dict[str, list[Candidate]]) -> list[Candidate]:
 
 
 def compared(
-    alone: Sequence[Sequence[dict[str, float]]], shared: Sequence[dict[str, float]]
+    alone: Sequence[Sequence[dict[str, float]]],
+    shared: Sequence[dict[str, float]],
+    untaught: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """Tau of accuracy in the supernet, and of MACs, with the mean accuracy over seeds alone; and of
-    two seeds with each other, since no score can be expected to agree better with one."""
+    """Tau of accuracy in the supernet, and of MACs, with the mean accuracy over seeds alone, and
+    with each seed's; and of two seeds with each other, since no score can be expected to agree
+    better with one. untaught: accuracy after the same tuning, from initial weights."""
     from senet_nas.analysis.rank_correlation import rank_correlations
 
     by_seed = np.array([[scores["accuracy"] for scores in seeds] for seeds in alone])
@@ -139,9 +150,13 @@ def compared(
         "supernet": [scores["accuracy"] for scores in shared],
         "macs": [seeds[0]["macs"] for seeds in alone],
     }
+    if untaught:
+        columns["untaught"] = list(untaught)
     taus = rank_correlations(columns, outcome, nulls=["macs"])
+    each = [rank_correlations(columns, seed.tolist())["supernet"].tau for seed in by_seed.T]
     found = {
         "tau": taus["supernet"].tau,
+        "tau_by_seed": each,
         "interval": taus["supernet"].tau_interval,
         "tau_of_macs": taus["macs"].tau,
         "networks": len(outcome),
@@ -151,6 +166,9 @@ def compared(
             [round(a, 2), round(s, 2)] for a, s in zip(outcome, columns["supernet"], strict=True)
         ],
     }
+    if untaught:
+        found["tau_of_tuning_alone"] = taus["untaught"].tau
+        found["accuracy_untaught"] = [min(untaught), max(untaught)]
     if by_seed.shape[1] > 1:
         seeds = {"second": by_seed[:, 1].tolist()}
         found["tau_of_seeds"] = rank_correlations(seeds, by_seed[:, 0].tolist())["second"].tau

@@ -117,31 +117,51 @@ def evaluate(
     import torch
 
     from senet_nas.search.evaluation import Evaluator
-    from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
 
     torch.set_num_threads(1)
     run = run_file(space, options)
     key = f"{space} {shared}"
     opened = run.space.open()
     if key not in _EVALUATORS:
-        path = supernet_of(space, options)
         _EVALUATORS[key] = (
-            SupernetEvaluator(
-                run.evaluation,
-                opened,
-                path,
-                run.supernet.images,
-                options.device,
-                tune_epochs=run.supernet.tune_epochs,
-            )
-            if shared
-            else Evaluator(run.evaluation, options.device)
+            in_supernet(space, options) if shared else Evaluator(run.evaluation, options.device)
         )
     evaluator = _EVALUATORS[key]
     evaluator.settings = run.evaluation.model_copy(update={"seed": seed})
     started = time.perf_counter()
     scores = evaluator.at_rung(opened.build(candidate), 0)[0].scores
     return scores, time.perf_counter() - started
+
+
+def in_supernet(space: str, options: argparse.Namespace) -> Any:
+    """What scores networks in the space's supernet."""
+    from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
+
+    run = run_file(space, options)
+    return SupernetEvaluator(
+        run.evaluation,
+        run.space.open(),
+        supernet_of(space, options),
+        run.supernet.images,
+        options.device,
+        tune_epochs=run.supernet.tune_epochs,
+    )
+
+
+def tuned_untaught(space: str, options: argparse.Namespace, candidate: Candidate) -> float:
+    """Accuracy of a network after the same tuning from weights that no supernet has taught."""
+    import torch
+
+    from senet_nas.training import seeded_network
+
+    torch.set_num_threads(1)
+    key = f"{space} True"
+    if key not in _EVALUATORS:
+        _EVALUATORS[key] = in_supernet(space, options)
+    evaluator = _EVALUATORS[key]
+    built = run_file(space, options).space.open().build(candidate)
+    network = seeded_network(built, len(evaluator.classes), options.image_size, SEED)
+    return float(evaluator._result(evaluator._tuning(network)).top1)
 
 
 def forget() -> None:
