@@ -73,7 +73,7 @@ def measured(space: str, options: argparse.Namespace) -> dict[str, Any]:
     run = parts.run_file(space, options)
     opened, size = run.space.open(), options.image_size
     supernet = parts.supernet_of(space, options)
-    shared = SupernetEvaluator(run.evaluation, opened, supernet, run.supernet.images)
+    shared = SupernetEvaluator(run.evaluation, opened, supernet, run.supernet)
     images = next(iter(shared._scoring)).images[:IMAGES]
     networks = [opened.build(candidate) for candidate in sampled(space, options)["se"]]
     found = [value for one in networks for value in deviations(shared.network(one), images)]

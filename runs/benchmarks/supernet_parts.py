@@ -142,9 +142,8 @@ def in_supernet(space: str, options: argparse.Namespace) -> Any:
         run.evaluation,
         run.space.open(),
         supernet_of(space, options),
-        run.supernet.images,
+        run.supernet,
         options.device,
-        tune_epochs=run.supernet.tune_epochs,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from senet_nas.analysis.rank_correlation import rank_correlations
 from senet_nas.cost import COSTS
 from senet_nas.data import write_atomically
 from senet_nas.search import RunFolder, TrialRecord
-from senet_nas.search.weight_sharing.trust import FOLDER, PLAN_FILE, Plan
+from senet_nas.search.weight_sharing.trust import FOLDER, PLAN_FILE, UNTAUGHT, Plan
 
 TRUST_FILE = "trust.json"
 DEVIATIONS = 2.0  # of random search's hypervolumes, within which nothing has won
@@ -29,12 +29,15 @@ Pair = tuple[Mapping[str, float], Mapping[str, float]]  # scores in the supernet
 class Tau:
     """Kendall's tau between scores in the supernet and alone, its 95% interval by bootstrap, and
     the number of networks. macs: the tau of MACs with training alone, which a supernet has to
-    beat; larger networks are taken to be better."""
+    beat; larger networks are taken to be better. untaught: where networks are tuned before they are
+    scored, that of training from initial weights for as long, which says what is the supernet's
+    part; None where they aren't."""
 
     tau: float | None
     interval: tuple[float, float] | None
     networks: int
     macs: float | None
+    untaught: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,20 @@ def supernet_trust(folder: RunFolder) -> SupernetTrust | None:
     alone = _by_candidate(path / "alone")
     pairs = scored_twice(folder)
     measured = ranked_objective(objectives)
+    direction = objectives.get(measured, "max")
+    briefly = _by_candidate(path / UNTAUGHT) if (path / UNTAUGHT).exists() else {}
+
+    def tau(kind: str, candidates: Sequence[Candidate]) -> Tau:
+        by_itself = _untaught([(briefly.get(c), alone[c]) for c in candidates], measured)
+        return replace(_tau(pairs[kind], measured, direction), untaught=by_itself)
+
     finalists = [alone[candidate] for candidate in plan.finalists]
     random = [[alone[candidate] for candidate in drawn] for drawn in plan.random]
     volumes = _volumes([finalists, *random], objectives) if random else [None]
     beats, verdict = _verdict(volumes)
     found = SupernetTrust(
-        all=_tau(pairs["all"], measured, objectives.get(measured, "max")),
-        se=_tau(pairs["se"], measured, objectives.get(measured, "max")) if plan.se else None,
+        all=tau("all", plan.sample),
+        se=tau("se", plan.se) if plan.se else None,
         supernet=volumes[0],
         random=tuple(v for v in volumes[1:] if v is not None),
         random_trials=max(map(len, random), default=0),
@@ -120,6 +130,19 @@ def _tau(both: Sequence[Pair], measured: str, direction: str) -> Tau:
     }
     found = rank_correlations(columns, [a[measured] for _, a in both], nulls=["macs"])
     return Tau(found["supernet"].tau, found["supernet"].tau_interval, len(both), found["macs"].tau)
+
+
+def _untaught(
+    records: Sequence[tuple[TrialRecord | None, TrialRecord]], measured: str
+) -> float | None:
+    """Tau between networks trained alone briefly and fully, over those that both could be."""
+    both = [
+        (brief.scores[measured], full.scores[measured])
+        for brief, full in records
+        if brief is not None and brief.scores is not None and full.scores is not None
+    ]
+    columns = {"untaught": [brief for brief, _ in both]}
+    return rank_correlations(columns, [full for _, full in both])["untaught"].tau
 
 
 def _volumes(
@@ -172,8 +195,12 @@ def _line(tau: Tau) -> str:
     if tau.tau is None or tau.interval is None:
         return f"not defined over {tau.networks} networks"
     low, high = tau.interval
-    by_macs = "" if tau.macs is None else f"; by MACs alone {tau.macs:.2f}"
-    return f"{tau.tau:.2f} (95%: {low:.2f} to {high:.2f}; {tau.networks} networks{by_macs})"
+    besides = "".join(
+        f"; by {what} alone {value:.2f}"
+        for what, value in (("MACs", tau.macs), ("the tuning", tau.untaught))
+        if value is not None
+    )
+    return f"{tau.tau:.2f} (95%: {low:.2f} to {high:.2f}; {tau.networks} networks{besides})"
 
 
 def _write(path: Path, trust: SupernetTrust) -> None:

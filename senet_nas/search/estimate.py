@@ -98,7 +98,7 @@ def _of_supernet(
     tuned = section.tune_epochs * training
     scoring = (tuned + SCORING_SHARE * (section.images + validation)) / rate
 
-    def alone(epochs: int) -> float:
+    def alone(epochs: float) -> float:
         return (epochs * training + SCORING_SHARE * validation) / rate
 
     if section.is_differentiable:
@@ -117,7 +117,10 @@ def _of_supernet(
         finalists = min(wanted.finalists, trials) * each
         searched = shared * workers + trials * seconds + finalists
         ranked = wanted.candidates + wanted.se
-        trust = (ranked * (each + scoring) + finalists + wanted.seeds * searched) / workers
+        untaught = alone(section.tune_epochs) if section.tune_epochs else 0.0
+        trust = (
+            ranked * (each + scoring + untaught) + finalists + wanted.seeds * searched
+        ) / workers
     total = shared + seconds * max(1.0, trials / workers) + trust
     return Estimate(
         training,

@@ -58,8 +58,8 @@ class SupernetSection(BaseModel):
     seed: of the weights and of what is drawn. workers: processes that train it together, each with
     the run's GPUs a trial. checkpoint: a supernet that is trained already. images: of the training
     images, with which each network's batch norms are set before it is scored. tune_epochs: of the
-    training images, a fraction allowed, that each network then learns alone, by the supernet's
-    recipe, before it is scored.
+    training images, a fraction allowed, that each network then learns alone, by the recipe of the
+    training, before it is scored.
 
     Of a differentiable strategy alone: targets: what the networks found are to cost, each a search
     of its own; none for any cost. target_cost: in what; latency is in ms, by the run's table.

@@ -38,16 +38,16 @@ class CandidateTrainable(tune.Trainable):  # type: ignore[misc]
         if supernet is None:
             self._evaluator = Evaluator(evaluation, device, settings["latency"], start, rungs)
         else:
+            from senet_nas.search.supernet_section import SupernetSection
             from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
 
             self._evaluator = SupernetEvaluator(
                 evaluation,
                 self._space,
                 Path(supernet),
-                settings["section"]["images"],
+                SupernetSection(**settings["section"]),
                 device,
                 settings["latency"],
-                tune_epochs=settings["section"]["tune_epochs"],
             )
         self._states = Paused(Path(settings["states"]))
         self._inherit_epochs = settings["inherit_epochs"]

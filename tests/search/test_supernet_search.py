@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from commands import refused, senet_nas, write_images
+from scipy.stats import kendalltau
 
 from search_space import InputError, SearchSpace, around_published, load
 from search_space.errors import RunError
@@ -92,10 +93,9 @@ def checkpoint(searched):
 
 
 def evaluator(searched, tune_epochs=0.0):
-    settings = RunFolder.open(searched).run_file().evaluation
-    return SupernetEvaluator(
-        settings, SPACE, checkpoint(searched), images=24, tune_epochs=tune_epochs
-    )
+    run = RunFolder.open(searched).run_file()
+    section = run.supernet.model_copy(update={"tune_epochs": tune_epochs})
+    return SupernetEvaluator(run.evaluation, SPACE, checkpoint(searched), section)
 
 
 def test_a_run_trains_one_supernet_and_scores_its_trials_in_it(searched):
@@ -692,6 +692,7 @@ def test_trust_says_what_scores_are_worth(images, tmp_path):
     assert done.status == 0, done.stderr
     trust = done.data()["trust"]
     assert trust["all"]["networks"] == 20
+    assert trust["all"]["untaught"] is None and not (tmp_path / "out/trust/untaught").exists()
     low, high = trust["all"]["interval"]
     assert low <= trust["all"]["tau"] <= high
     assert trust["se"]["networks"] == 4
@@ -700,3 +701,30 @@ def test_trust_says_what_scores_are_worth(images, tmp_path):
     assert json.loads((tmp_path / "out/trust.json").read_text()) == trust
     again = senet_nas("resume", tmp_path / "out", "--json")
     assert again.data()["trust"] == trust
+
+
+@pytest.mark.slow
+def test_trust_says_what_tuning_ranks_by_itself(searched, images, tmp_path):
+    """Tuned for as long as they are trained alone, from the supernet's weights or from their own:
+    the latter is the same training, but for the recipe and its warm-up."""
+    run = write(tmp_path / "run.toml", images, "trust = { candidates = 20, seeds = 0 }")
+    done = senet_nas(
+        *("search", run, "--out", tmp_path / "out", "--supernet", checkpoint(searched), "--json"),
+        *("--set", "supernet.tune_epochs=1.5", "--set", "budget.trials=1"),
+    )
+    assert done.status == 0, done.stderr
+    briefly = RunFolder.open(tmp_path / "out/trust/untaught")
+    trained, taught = briefly.trials(), RunFolder.open(tmp_path / "out/trust/supernet").trials()
+    assert [record.candidate for record in trained] == [record.candidate for record in taught]
+    evaluation = briefly.run_file().evaluation
+    assert (evaluation.recipe, evaluation.epochs, evaluation.fraction) == ("supernet", 2, 0.75)
+    assert evaluation.batch_size == 12
+    assert all(
+        record.scores["loss"] != taught[n].scores["loss"] for n, record in enumerate(trained)
+    )
+    alone = RunFolder.open(tmp_path / "out/trust/alone").trials()
+    both = [[records[n].scores["accuracy"] for n in range(20)] for records in (trained, alone)]
+    told = done.data()["trust"]["all"]["untaught"]
+    assert told == pytest.approx(kendalltau(*both).statistic)
+    shown = senet_nas("resume", tmp_path / "out")
+    assert f"by the tuning alone {told:.2f}" in shown.stdout.replace("\n", " ")

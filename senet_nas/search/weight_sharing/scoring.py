@@ -16,6 +16,7 @@ from senet_nas.data.memory import MemoryTestBatches
 from senet_nas.nn import Network
 from senet_nas.search.evaluation import Evaluation, Evaluator
 from senet_nas.search.evaluation_section import EvaluationSection
+from senet_nas.search.supernet_section import SupernetSection
 from senet_nas.search.weight_sharing.one_shot import split_of
 from senet_nas.search.weight_sharing.supernet_file import SupernetCheckpoint
 from senet_nas.search.weight_sharing.tuning import Tuning
@@ -31,9 +32,9 @@ class SupernetEvaluator(Evaluator):
     """An `Evaluator` by a supernet's weights, which stay as they are. Without tuning it trains
     nothing, and a network takes as long as two passes over its images.
 
-    images: of the training images, with which the means and variances of a network's batch norms
-    are found before it is scored (Yu and Huang 2019, arXiv 1903.05134, section 3.4).
-    tune_epochs: that each network then learns alone, from the supernet's weights (`Tuning`).
+    section: how many training images find the means and variances of a network's batch norms
+    before it is scored (Yu and Huang 2019, arXiv 1903.05134, section 3.4), and for how long, by
+    what recipe, it then learns alone from the supernet's weights (`Tuning`).
     Raises `InputError` for a supernet of another space or another split of the images.
     """
 
@@ -42,11 +43,9 @@ class SupernetEvaluator(Evaluator):
         settings: EvaluationSection,
         space: SearchSpace,
         checkpoint: Path,
-        images: int,
+        section: SupernetSection,
         device: str = "cpu",
         with_latency: bool = False,
-        *,
-        tune_epochs: float = 0.0,
     ) -> None:
         super().__init__(settings, device, with_latency)
         loaded = SupernetCheckpoint.load(checkpoint)
@@ -55,17 +54,17 @@ class SupernetEvaluator(Evaluator):
         self.supernet = loaded.supernet(space).to(device)
         self._dtype = resolve_precision(self.recipe.precision, torch.device(device))
         drawn = torch.Generator().manual_seed(settings.seed)
-        order = torch.randperm(len(self.training), generator=drawn)[:images]
+        order = torch.randperm(len(self.training), generator=drawn)[: section.images]
         part = self.training.subset(order.to(self.training.labels.device))
         self._recalibration = self._batches(part)
         self._scoring = self._batches(self.validation)
-        self._tuning = self._tuned_for(tune_epochs, loaded) if tune_epochs else None
+        self._tuning = self._tuned(section) if section.tune_epochs else None
 
-    def _tuned_for(self, epochs: float, loaded: SupernetCheckpoint) -> Tuning:
+    def _tuned(self, section: SupernetSection) -> Tuning:
         return Tuning(
-            loaded.recipe(),
+            section.recipe_in_full(),
             self.training,
-            epochs,
+            section.tune_epochs,
             precision=self.recipe.precision,
             seed=self.settings.seed,
             mean=self.mean,

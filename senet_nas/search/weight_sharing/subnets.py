@@ -28,9 +28,7 @@ def take_subnet(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> 
     architecture = space.build(record.candidate)
     assert isinstance(architecture, Architecture)
     with cpu_threads(run.resources.cpus):  # the number of them shows in what tuning gives
-        evaluator = SupernetEvaluator(
-            run.evaluation, space, path, section.images, device, tune_epochs=section.tune_epochs
-        )
+        evaluator = SupernetEvaluator(run.evaluation, space, path, section, device)
         network = evaluator.network(architecture)
     about = {
         "trial": record.number,

@@ -15,9 +15,7 @@ from search_space.errors import InputError
 from search_space.space import option_label
 from senet_nas.data import RGB
 from senet_nas.nn.supernet import Supernet
-from senet_nas.training import Recipe
 from senet_nas.training.checkpoint import load_tensors, rgb, save_tensors
-from senet_nas.training.recipe_files import recipe_from_data
 
 KIND = "supernet"
 _FORMAT = 1
@@ -100,10 +98,6 @@ class SupernetCheckpoint:
                     f"decisions: {name} is {shapes[0] or 'lacking'} there, and "
                     f"{shapes[1] or 'lacking'} in {space.name!r}"
                 )
-
-    def recipe(self) -> Recipe:
-        """By which it was trained. Raises `InputError` for one that isn't known."""
-        return recipe_from_data("a supernet's recipe", self.training.get("recipe"))
 
     def supernet(self, space: SearchSpace) -> Supernet:
         """The supernet with these weights, in evaluation mode, on the CPU."""

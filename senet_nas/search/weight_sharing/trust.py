@@ -1,12 +1,14 @@
 """What a supernet's scores are held against: networks trained alone, and random search.
 
 In the run's folder, `trust/alone` and `trust/supernet` are run folders of their own: the same
-networks trained alone and scored in the supernet; `trust/plan.json` says what each is there for.
+networks trained alone and scored in the supernet; and `trust/untaught`, where the run tunes its
+networks, trained alone for as long as these. `trust/plan.json` says what each is there for.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +31,7 @@ from strategies import make_strategy
 
 FOLDER = "trust"
 PLAN_FILE = "plan.json"
+UNTAUGHT = "untaught"
 _SEED = 0
 
 
@@ -100,6 +103,8 @@ def check_trust(
     out = folder.path / FOLDER
     scores = _Evaluations(run, out / "supernet", supernet)
     scores.evaluate(plan.ranked())
+    if run.supernet.tune_epochs:
+        _Evaluations(_untaught(run), out / UNTAUGHT, None).evaluate(plan.ranked())
     alone = _Evaluations(alone_run, out / "alone", None)
     alone.evaluate(plan.alone())
     devices = run.resources.gpus_per_trial or run.resources.cpus
@@ -174,7 +179,10 @@ class _Evaluations:
         run_trials(run, trials, self.folder.path / "paused", supernet=self.supernet)
 
     def _what(self) -> str:
-        return "trust: trained alone" if self.supernet is None else "trust: scored in the supernet"
+        if self.supernet is not None:
+            return "trust: scored in the supernet"
+        as_long = " for as long as tuning is" if self.folder.path.name == UNTAUGHT else ""
+        return f"trust: trained alone{as_long}"
 
     def _record(self, outcome: Outcome) -> None:
         epochs = 0.0 if self.supernet is not None else self.run.epochs_in_full()
@@ -190,6 +198,22 @@ def _alone(run: RunFile, wanted: TrustSection) -> RunFile:
     strategy = run.strategy.model_validate({"name": "random_search"})
     changes = {"supernet": None, "evaluation": evaluation, "strategy": strategy, "filter": None}
     return run.model_copy(update=changes)
+
+
+def _untaught(run: RunFile) -> RunFile:
+    """The same run with its networks trained as they are tuned, though from initial weights: what
+    the tuning ranks by itself, without a supernet."""
+    section = run.supernet
+    assert section is not None
+    recipe, passes = section.recipe_in_full(), math.ceil(section.tune_epochs)
+    changes = {
+        "recipe": section.recipe_name,
+        "epochs": passes,
+        "batch_size": recipe.batch_size,
+        "fraction": run.evaluation.fraction * section.tune_epochs / passes,
+    }
+    evaluation = run.evaluation.model_copy(update=changes)
+    return _alone(run.model_copy(update={"evaluation": evaluation}), TrustSection())
 
 
 def _drawn(
