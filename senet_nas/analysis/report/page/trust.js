@@ -32,8 +32,9 @@ const onlyFirstUpper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function tauText(tau) {
   if (tau.tau === null || tau.interval === null) return `not defined over ${tau.networks} networks.`;
-  const byMacs = tau.macs === null ? "" : `; by MACs alone ${tau.macs.toFixed(2)}`;
-  return `${tau.tau.toFixed(2)} (95%: ${tau.interval.map((end) => end.toFixed(2)).join(" to ")}; ${tau.networks} networks${byMacs}).`;
+  const besides = [["MACs", tau.macs], ["the tuning", tau.untaught]]
+    .map(([what, value]) => (typeof value === "number" ? `; by ${what} alone ${value.toFixed(2)}` : "")).join("");
+  return `${tau.tau.toFixed(2)} (95%: ${tau.interval.map((end) => end.toFixed(2)).join(" to ")}; ${tau.networks} networks${besides}).`;
 }
 
 function trustContent(trust, kinds) {
