@@ -105,11 +105,10 @@ def correlations(options: argparse.Namespace) -> dict[str, Any]:
                 candidate: pool.submit(parts.evaluate, space, options, candidate, True)
                 for candidate in _distinct(groups)
             }
+            tuned = shared if parts.run_file(space, options).supernet.tune_epochs else ()
             untaught = {
                 candidate: pool.submit(parts.tuned_untaught, space, options, candidate)
-                for candidate in (
-                    shared if parts.run_file(space, options).supernet.tune_epochs else ()
-                )
+                for candidate in tuned
             }
             for name, group in groups.items():
                 found[space][name] = compared(

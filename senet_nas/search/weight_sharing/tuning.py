@@ -1,7 +1,7 @@
 """Letting a network of a supernet learn alone for a little before it is scored.
 
-Shared weights serve all networks at once, and none of them best: half of an epoch alone is enough
-for what a network can do by itself to show (docs/supernets.md has what it was worth).
+Shared weights serve all networks at once, and none of them best; after a part of an epoch alone
+what a network can do by itself begins to show (docs/supernets.md has what that was worth).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Tuning:
         device: str,
     ) -> None:
         passes = math.ceil(epochs)
-        self.recipe = replace(recipe, epochs=passes, warmup_epochs=0.0, precision=precision)
+        changed = recipe.shortened(passes, {}) | {"epochs": passes, "warmup_epochs": 0.0}
+        self.recipe = replace(recipe, **changed, precision=precision)
         if epochs < passes:
             images = images.subset(training_subset(images.labels, epochs / passes, seed))
         self.images, self.seed = images, seed
