@@ -87,7 +87,9 @@ def one_error(stderr: str) -> str:
 
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen:
-    """Start a command as a process that leads a group of its own."""
+    """Start a command as a process that leads a group of its own, and heeds an interrupt: a shell
+    has what it starts in the background ignore it, and so would all that is started from there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what is handled isn't ignored there
     return subprocess.Popen(
         [sys.executable, "-m", "senet_nas.cli", *map(str, arguments)],
         stdout=subprocess.PIPE,
