@@ -54,7 +54,7 @@ def estimate(run: RunFile) -> Estimate:
     """
     preflight(run)
     workers = workers_here(run.resources)
-    with cpu_threads(run.resources.cpus):  # all of them train a supernet
+    with cpu_threads(run.resources.cpus):  # but all train a supernet, below
         evaluator = Evaluator(run.evaluation, "cuda" if run.resources.gpus_per_trial else "cpu")
         space = run.space.open()
         strategy = build_strategy(run, space, len(evaluator.classes))
