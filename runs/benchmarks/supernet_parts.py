@@ -116,35 +116,31 @@ def evaluate(
     initial weights and the order of images; the split stays."""
     import torch
 
-    from senet_nas.search.evaluation import Evaluator
-
     torch.set_num_threads(1)
     run = run_file(space, options)
-    key = f"{space} {shared}"
     opened = run.space.open()
-    if key not in _EVALUATORS:
-        _EVALUATORS[key] = (
-            in_supernet(space, options) if shared else Evaluator(run.evaluation, options.device)
-        )
-    evaluator = _EVALUATORS[key]
+    evaluator = _evaluator(space, options, shared)
     evaluator.settings = run.evaluation.model_copy(update={"seed": seed})
     started = time.perf_counter()
     scores = evaluator.at_rung(opened.build(candidate), 0)[0].scores
     return scores, time.perf_counter() - started
 
 
-def in_supernet(space: str, options: argparse.Namespace) -> Any:
-    """What scores networks in the space's supernet."""
+def _evaluator(space: str, options: argparse.Namespace, shared: bool) -> Any:
+    """What scores a space's networks, kept open."""
+    from senet_nas.search.evaluation import Evaluator
     from senet_nas.search.weight_sharing.scoring import SupernetEvaluator
 
-    run = run_file(space, options)
-    return SupernetEvaluator(
-        run.evaluation,
-        run.space.open(),
-        supernet_of(space, options),
-        run.supernet,
-        options.device,
-    )
+    key = f"{space} {shared}"
+    if key not in _EVALUATORS:
+        run = run_file(space, options)
+        path, device = supernet_of(space, options), options.device
+        _EVALUATORS[key] = (
+            SupernetEvaluator(run.evaluation, run.space.open(), path, run.supernet, device)
+            if shared
+            else Evaluator(run.evaluation, device)
+        )
+    return _EVALUATORS[key]
 
 
 def tuned_untaught(space: str, options: argparse.Namespace, candidate: Candidate) -> float:
@@ -154,10 +150,7 @@ def tuned_untaught(space: str, options: argparse.Namespace, candidate: Candidate
     from senet_nas.training import seeded_network
 
     torch.set_num_threads(1)
-    key = f"{space} True"
-    if key not in _EVALUATORS:
-        _EVALUATORS[key] = in_supernet(space, options)
-    evaluator = _EVALUATORS[key]
+    evaluator = _evaluator(space, options, True)
     built = run_file(space, options).space.open().build(candidate)
     network = seeded_network(built, len(evaluator.classes), options.image_size, SEED)
     return float(evaluator._result(evaluator._tuning(network)).top1)
