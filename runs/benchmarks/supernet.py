@@ -141,7 +141,7 @@ def compared(
     """Tau of accuracy in the supernet, and of MACs, with the mean accuracy over seeds alone, and
     with each seed's; and of two seeds with each other, since no score can be expected to agree
     better with one. untaught: accuracy after the same tuning, from initial weights."""
-    from senet_nas.analysis.rank_correlation import rank_correlations
+    from senet_nas.analysis.rank_correlation import partial_rho, rank_correlations
 
     by_seed = np.array([[scores["accuracy"] for scores in seeds] for seeds in alone])
     outcome = by_seed.mean(axis=1).tolist()
@@ -158,6 +158,7 @@ def compared(
         "tau_by_seed": each,
         "interval": taus["supernet"].tau_interval,
         "tau_of_macs": taus["macs"].tau,
+        "rho_given_macs": partial_rho(columns["supernet"], outcome, columns["macs"]),
         "networks": len(outcome),
         "accuracy_alone": [min(outcome), max(outcome)],
         "accuracy_shared": [min(columns["supernet"]), max(columns["supernet"])],

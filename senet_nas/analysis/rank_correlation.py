@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 RESAMPLES = 1000
 LEAST = 3  # pairs of values that can be ranked at all
+_ROUNDING = 1e-12
 
 Values = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -68,6 +69,29 @@ def rank_correlations(
             float((taus[name] > null_taus).all(0).mean()) if is_compared else None,
         )
     return found
+
+
+def partial_rho(
+    score: Sequence[float], outcome: Sequence[float], given: Sequence[float]
+) -> float | None:
+    """Spearman's rho between what a third ranking leaves of a score and of an outcome: the partial
+    correlation of their ranks (Conover 1999, "Practical Nonparametric Statistics", section 5.4).
+    Near 0 where the score follows the outcome only as far as the third does, which Kendall's
+    partial tau is not. None where one of the three has no two different values, and where the
+    third ranks as either of the others does.
+    """
+    if len(outcome) < LEAST:
+        return None
+    columns = [np.asarray(values, dtype=np.float64) for values in (score, outcome, given)]
+    whole = np.arange(len(outcome))[None, :]
+    both, of_score, of_outcome = (
+        float(_resampled_rhos(columns[a], columns[b], whole)[0])
+        for a, b in ((0, 1), (0, 2), (1, 2))
+    )
+    left = (1 - of_score**2) * (1 - of_outcome**2)
+    if not left > _ROUNDING:
+        return None
+    return (both - of_score * of_outcome) / float(np.sqrt(left))
 
 
 def _resampled_taus(x: Values, y: Values, drawn: NDArray[np.int64]) -> Values:

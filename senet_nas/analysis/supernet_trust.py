@@ -13,7 +13,7 @@ from rich.console import Console
 
 from search_space import Candidate
 from senet_nas.analysis.front import front_of
-from senet_nas.analysis.rank_correlation import rank_correlations
+from senet_nas.analysis.rank_correlation import partial_rho, rank_correlations
 from senet_nas.cost import COSTS
 from senet_nas.data import write_atomically
 from senet_nas.search import RunFolder, TrialRecord
@@ -29,14 +29,16 @@ Pair = tuple[Mapping[str, float], Mapping[str, float]]  # scores in the supernet
 class Tau:
     """Kendall's tau between scores in the supernet and alone, its 95% interval by bootstrap, and
     the number of networks. macs: the tau of MACs with training alone, which a supernet has to
-    beat; larger networks are taken to be better. untaught: where networks are tuned before they are
-    scored, that of training from initial weights for as long, which says what is the supernet's
-    part; None where they aren't."""
+    beat; larger networks are taken to be better. rho_given_macs: the partial rank correlation
+    given MACs, which is what a supernet adds to them: a front needs networks ranked that cost the
+    same. untaught: where networks are tuned before they are scored, the tau of training from
+    initial weights for as long, which says what is the supernet's part; None where they aren't."""
 
     tau: float | None
     interval: tuple[float, float] | None
     networks: int
     macs: float | None
+    rho_given_macs: float | None = None
     untaught: float | None = None
 
 
@@ -128,8 +130,15 @@ def _tau(both: Sequence[Pair], measured: str, direction: str) -> Tau:
         "supernet": [s[measured] for s, _ in both],
         "macs": [larger_is_better * a["macs"] for _, a in both],
     }
-    found = rank_correlations(columns, [a[measured] for _, a in both], nulls=["macs"])
-    return Tau(found["supernet"].tau, found["supernet"].tau_interval, len(both), found["macs"].tau)
+    outcome = [a[measured] for _, a in both]
+    found = rank_correlations(columns, outcome, nulls=["macs"])
+    return Tau(
+        found["supernet"].tau,
+        found["supernet"].tau_interval,
+        len(both),
+        found["macs"].tau,
+        partial_rho(columns["supernet"], outcome, columns["macs"]),
+    )
 
 
 def _untaught(
@@ -196,8 +205,12 @@ def _line(tau: Tau) -> str:
         return f"not defined over {tau.networks} networks"
     low, high = tau.interval
     besides = "".join(
-        f"; by {what} alone {value:.2f}"
-        for what, value in (("MACs", tau.macs), ("the tuning", tau.untaught))
+        f"; {what} {value:.2f}"
+        for what, value in (
+            ("by MACs alone", tau.macs),
+            ("given these Spearman's rho", tau.rho_given_macs),
+            ("by the tuning alone", tau.untaught),
+        )
         if value is not None
     )
     return f"{tau.tau:.2f} (95%: {low:.2f} to {high:.2f}; {tau.networks} networks{besides})"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from senet_nas.analysis.rank_correlation import rank_correlations
+from senet_nas.analysis.rank_correlation import partial_rho, rank_correlations
 
 RNG = np.random.default_rng(0)
 OUTCOME = RNG.normal(size=40).round(1)  # rounded: with ties
@@ -81,3 +81,23 @@ def test_what_cannot_be_ranked_has_no_correlation():
     constant = rank_correlations({"score": [1.0] * 5}, [1.0, 2.0, 3.0, 4.0, 5.0])["score"]
     assert (constant.tau, constant.rho, constant.tau_interval) == (None, None, None)
     assert rank_correlations({"score": [1.0, 2.0]}, [1.0, 2.0])["score"].tau is None
+
+
+def test_a_partial_rho_is_that_of_the_ranks_inverse_correlations():
+    columns = [SCORES["close"], OUTCOME, SCORES["far"]]
+    inverse = np.linalg.inv(stats.spearmanr(np.array(columns).T).statistic)
+    expected = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    assert partial_rho(*columns) == pytest.approx(expected)
+
+
+def test_a_score_says_nothing_beyond_what_it_repeats():
+    rng = np.random.default_rng(5)
+    macs = rng.normal(size=1000)
+    outcome = macs + rng.normal(size=1000)
+    repeats, sees = macs + rng.normal(size=1000), outcome + rng.normal(size=1000)
+    assert rank_correlations({"score": repeats}, outcome)["score"].tau > 0.25
+    assert abs(partial_rho(repeats, outcome, macs)) < 0.1
+    assert partial_rho(sees, outcome, macs) > 0.4
+    assert partial_rho(macs * 2, outcome, macs) is None
+    assert partial_rho([1.0] * 1000, outcome, macs) is None
+    assert partial_rho([1.0, 2.0], [1.0, 2.0], [1.0, 2.0]) is None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 
+import numpy as np
 import pytest
 from commands import write_images
 
 from search_space import InputError
-from senet_nas.analysis.supernet_trust import _tau, _verdict, ranked_objective
+from senet_nas.analysis.supernet_trust import _line, _tau, _verdict, ranked_objective
 from senet_nas.search import RunFolder, load_run_file
 from senet_nas.search.weight_sharing.equal_seconds import random_searches
 from senet_nas.search.weight_sharing.trust import _Evaluations
@@ -65,6 +66,21 @@ def test_larger_networks_are_taken_to_be_better_whichever_way_the_score_goes():
     assert _tau(pairs, "loss", "min").macs == pytest.approx(1.0)
     up = [(s | {"accuracy": -s["loss"]}, a | {"accuracy": -a["loss"]}) for s, a in pairs]
     assert _tau(up, "accuracy", "max").macs == pytest.approx(1.0)
+
+
+def test_what_a_supernet_adds_to_macs_is_told_beside_what_they_say():
+    macs = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    alone = [1.0, 2.0, 4.0, 3.0, 6.0, 5.0]
+    pairs = [
+        ({"accuracy": score}, {"accuracy": result, "macs": cost})
+        for score, result, cost in zip([1.0, 3.0, 4.0, 2.0, 6.0, 5.0], alone, macs, strict=True)
+    ]
+    found = _tau(pairs, "accuracy", "max")
+    ranks = np.array([[s["accuracy"] for s, _ in pairs], alone, macs])
+    inverse = np.linalg.inv(np.corrcoef(ranks))
+    expected = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    assert found.rho_given_macs == pytest.approx(expected)
+    assert f"by MACs alone 0.73; given these Spearman's rho {expected:.2f})" in _line(found)
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ const onlyFirstUpper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function tauText(tau) {
   if (tau.tau === null || tau.interval === null) return `not defined over ${tau.networks} networks.`;
-  const besides = [["MACs", tau.macs], ["the tuning", tau.untaught]]
-    .map(([what, value]) => (typeof value === "number" ? `; by ${what} alone ${value.toFixed(2)}` : "")).join("");
+  const besides = [["by MACs alone", tau.macs], ["given these Spearman's rho", tau.rho_given_macs], ["by the tuning alone", tau.untaught]]
+    .map(([what, value]) => (typeof value === "number" ? `; ${what} ${value.toFixed(2)}` : "")).join("");
   return `${tau.tau.toFixed(2)} (95%: ${tau.interval.map((end) => end.toFixed(2)).join(" to ")}; ${tau.networks} networks${besides}).`;
 }
 
