@@ -153,7 +153,7 @@ def tuned_untaught(space: str, options: argparse.Namespace, candidate: Candidate
     evaluator = _evaluator(space, options, True)
     built = run_file(space, options).space.open().build(candidate)
     network = seeded_network(built, len(evaluator.classes), options.image_size, SEED)
-    return float(evaluator._result(evaluator._tuning(network)).top1)
+    return float(evaluator.validated(evaluator.tuning(network)).top1)
 
 
 def forget() -> None:

@@ -199,6 +199,24 @@ def test_tuned_networks_are_taken_out_as_they_were_scored(searched, images, tmp_
         assert alone.loss == pytest.approx(record.scores["loss"], rel=1e-4)
 
 
+def test_a_network_whose_tuning_diverges_is_a_failed_trial(searched, images, tmp_path):
+    """And leaves the supernet as it was: the same run scores all of them without the tuning."""
+    run, recipe = write(tmp_path / "run.toml", images), tmp_path / "steep.toml"
+    recipe.write_text("epochs = 1\nbatch_size = 12\nlearning_rate = 1e30\n")
+    given = ("--supernet", checkpoint(searched), "--set", f"supernet.recipe={recipe}")
+    changes = (*given, "--set", "budget.trials=2", "--set", "supernet.tune_epochs=1")
+    done = senet_nas("search", run, "--out", tmp_path / "tuned", *changes)
+    assert done.status == 1, done.stderr
+    failed = RunFolder.open(tmp_path / "tuned").trials()
+    assert [record.scores for record in failed] == [None, None], done.stderr
+    assert all("the loss became" in record.reason for record in failed)
+    untuned = (*changes, "--set", "supernet.tune_epochs=0")
+    assert senet_nas("search", run, "--out", tmp_path / "plain", *untuned).status == 0
+    scored = RunFolder.open(tmp_path / "plain").trials()
+    assert scored[0].candidate == failed[0].candidate
+    assert all(record.scores for record in scored)
+
+
 def test_a_taken_network_lies_in_the_run_by_default_and_needs_a_supernet(searched, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(searched, run)

@@ -34,7 +34,7 @@ class SupernetEvaluator(Evaluator):
 
     section: how many training images find the means and variances of a network's batch norms
     before it is scored (Yu and Huang 2019, arXiv 1903.05134, section 3.4), and for how long, by
-    what recipe, it then learns alone from the supernet's weights (`Tuning`).
+    what recipe, it then learns alone from the supernet's weights. tuning: that; None for none.
     Raises `InputError` for a supernet of another space or another split of the images.
     """
 
@@ -58,7 +58,7 @@ class SupernetEvaluator(Evaluator):
         part = self.training.subset(order.to(self.training.labels.device))
         self._recalibration = self._batches(part)
         self._scoring = self._batches(self.validation)
-        self._tuning = self._tuned(section) if section.tune_epochs else None
+        self.tuning = self._tuned(section) if section.tune_epochs else None
 
     def _tuned(self, section: SupernetSection) -> Tuning:
         return Tuning(
@@ -85,13 +85,13 @@ class SupernetEvaluator(Evaluator):
         its tuning diverges."""
         assert isinstance(architecture, Architecture)
         started = time.perf_counter()
-        if self._tuning is not None:
-            result = self._result(self.network(architecture))
+        if self.tuning is not None:
+            result = self.validated(self.network(architecture))
         else:
             self.supernet.choose(architecture)
             with self.supernet.own_statistics():
                 self._recalibrate()
-                result = self._result(self.supernet)
+                result = self.validated(self.supernet)
         scores = {"accuracy": result.top1, "top5": result.top5, "loss": result.loss}
         scores |= self._costs(architecture)
         found = Evaluation(scores, (), time.perf_counter() - started)
@@ -104,9 +104,10 @@ class SupernetEvaluator(Evaluator):
         with self.supernet.own_statistics():
             self._recalibrate()
             network = self.supernet.chosen_network(self.settings.image_size)
-        return network if self._tuning is None else self._tuning(network)
+        return network if self.tuning is None else self.tuning(network)
 
-    def _result(self, network: nn.Module) -> Accuracy:
+    def validated(self, network: nn.Module) -> Accuracy:
+        """A network on the validation images, as it is."""
         return evaluate_on(
             network, self._scoring, device=self.device, precision=self.recipe.precision
         )
