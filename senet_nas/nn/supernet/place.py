@@ -32,12 +32,10 @@ class SharedPlace(nn.Module):
             families.setdefault(family(variant.block), []).append(unit)
         self.cells = nn.ModuleDict({key: SharedWeights(list_) for key, list_ in families.items()})
         self.gates = SharedGates(
-            {
-                (se, width, variant.in_channels)
-                for variant, unit in units.items()
-                for se in place.se_options
-                if se is not None and (width := unit.gated_width(se.placement)) is not None
-            }
+            (se, width, variant.in_channels)  # in this order, by which they draw initial weights
+            for variant, unit in units.items()
+            for se in place.se_options
+            if se is not None and (width := unit.gated_width(se.placement)) is not None
         )
         self._bound: dict[Variant, Bound] = {}
 
