@@ -74,11 +74,11 @@ def rank_correlations(
 def partial_rho(
     score: Sequence[float], outcome: Sequence[float], given: Sequence[float]
 ) -> float | None:
-    """Spearman's rho between what a third ranking leaves of a score and of an outcome: the partial
-    correlation of their ranks (Conover 1999, "Practical Nonparametric Statistics", section 5.4).
-    Near 0 where the score follows the outcome only as far as the third does, which Kendall's
-    partial tau is not. None where one of the three has no two different values, and where the
-    third ranks as either of the others does.
+    """Spearman's rho between what a third ranking leaves of a score and of an outcome: Yule's
+    partial correlation (Yule 1907, Proc. R. Soc. A 79) of their ranks. Near 0 where the score
+    follows the outcome only as far as the third does, which Kendall's partial tau is not. None
+    where one of the three has no two different values, and where the third ranks as either of the
+    others does.
     """
     if len(outcome) < LEAST:
         return None

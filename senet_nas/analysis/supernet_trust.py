@@ -29,9 +29,9 @@ Pair = tuple[Mapping[str, float], Mapping[str, float]]  # scores in the supernet
 class Tau:
     """Kendall's tau between scores in the supernet and alone, its 95% interval by bootstrap, and
     the number of networks. macs: the tau of MACs with training alone, which a supernet has to
-    beat; larger networks are taken to be better. rho_given_macs: the partial rank correlation
-    given MACs, which is what a supernet adds to them: a front needs networks ranked that cost the
-    same. untaught: where networks are tuned before they are scored, the tau of training from
+    beat; larger networks are taken to be better. rho_given_macs: Spearman's rho given MACs
+    (`partial_rho`), which is what the scores add to them: a front needs networks ranked that cost
+    the same. untaught: where networks are tuned before they are scored, the tau of training from
     initial weights for as long, which says what is the supernet's part; None where they aren't."""
 
     tau: float | None
@@ -133,11 +133,11 @@ def _tau(both: Sequence[Pair], measured: str, direction: str) -> Tau:
     outcome = [a[measured] for _, a in both]
     found = rank_correlations(columns, outcome, nulls=["macs"])
     return Tau(
-        found["supernet"].tau,
-        found["supernet"].tau_interval,
-        len(both),
-        found["macs"].tau,
-        partial_rho(columns["supernet"], outcome, columns["macs"]),
+        tau=found["supernet"].tau,
+        interval=found["supernet"].tau_interval,
+        networks=len(both),
+        macs=found["macs"].tau,
+        rho_given_macs=partial_rho(columns["supernet"], outcome, columns["macs"]),
     )
 
 

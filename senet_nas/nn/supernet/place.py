@@ -31,8 +31,9 @@ class SharedPlace(nn.Module):
         for variant, unit in units.items():
             families.setdefault(family(variant.block), []).append(unit)
         self.cells = nn.ModuleDict({key: SharedWeights(list_) for key, list_ in families.items()})
+        # In a fixed order, by which they draw initial weights: not a set's.
         self.gates = SharedGates(
-            (se, width, variant.in_channels)  # in this order, by which they draw initial weights
+            (se, width, variant.in_channels)
             for variant, unit in units.items()
             for se in place.se_options
             if se is not None and (width := unit.gated_width(se.placement)) is not None
